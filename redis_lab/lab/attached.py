@@ -1,0 +1,128 @@
+"""A server, a Sentinel group or a cluster that runs elsewhere, seen as a topology.
+
+The lab reads it, hands out clients for it, and breaks nothing on it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import health
+from redis_lab.lab.node import Node
+from redis_lab.lab.servers import Server
+from redis_lab.lab.shapes import SERVICE, Login, NodeSpec, Shape, named
+
+Address = tuple[str, int]
+
+
+class Foreign:
+    """Stands where a runner would: it starts nothing and stops nothing."""
+
+    backend = "attached"
+    foreign = True
+    lab_id = ""
+    tls = None
+
+    def __init__(self, refuses_flush: bool):
+        self.refuses_flush = refuses_flush
+
+    def stop(self) -> None:
+        """Leave the servers as they are."""
+
+
+def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
+    """What runs at this URL: its nodes as they are now, and what the server says of itself.
+
+    Raises ValueError for what is no Redis URL, LabUnavailable where nothing answers or the login fails.
+    """
+    first = _node_at(url)
+    try:
+        said = first.info("server")
+        if said["redis_mode"] == "cluster":
+            places = [member.address for member in health.cluster_view(first).members.values()]
+            nodes = [first, *_others(first, places)]
+        elif said["redis_mode"] == "sentinel":
+            nodes = _sentinel_group(first)
+        else:
+            nodes = [first, *_others(first, _replicas_of(first))]
+    except AuthenticationError as error:
+        raise LabUnavailable(f"{_place(first)} refuses the login in the URL: {error}") from error
+    except ResponseError as error:
+        hint = " (put user:password@ into the URL)" if "NOAUTH" in str(error) else ""
+        raise LabUnavailable(f"{_place(first)} says: {error}{hint}") from error
+    except RedisError as error:
+        raise LabUnavailable(
+            f"no Redis server answers at {_place(first)} ({error}). Is it running? "
+            "rl.standalone() starts one here."
+        ) from error
+    shape = Shape(
+        "attached",
+        tuple(NodeSpec(node.name, node.role) for node in nodes),
+        clustered=said["redis_mode"] == "cluster",
+        login=first.login,
+    )
+    return shape, tuple(nodes), _described(said)
+
+
+def _node_at(url: str) -> Node:
+    try:
+        options = dict(redis.ConnectionPool.from_url(url).connection_kwargs)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"url: {url!r} is no redis://, rediss:// or unix:// address") from error
+    login = Login(options.pop("username", None) or "default", options.pop("password", None) or "")
+    host, port = options.pop("host", "localhost"), options.pop("port", 6379)
+    if path := options.pop("path", None):
+        options["unix_socket_path"] = path
+    if url.startswith("rediss://"):
+        options["ssl"] = True
+    return Node(NodeSpec("redis-1", "primary"), host, port, login, options)
+
+
+def _others(first: Node, places: Iterable[Address], start: int = 2) -> list[Node]:
+    rest = [place for place in dict.fromkeys(places) if place != first.address]
+    specs = named("redis", len(rest) + start - 1, "replica")[start - 1 :]
+    return [
+        Node(spec, *place, first.login, first._extra)
+        for spec, place in zip(specs, rest, strict=True)
+    ]
+
+
+def _replicas_of(node: Node) -> list[Address]:
+    role = node.ask("ROLE")
+    return [(host, int(port)) for host, port, _ in role[2]] if role[0] == "master" else []
+
+
+def _sentinel_group(first: Node) -> list[Node]:
+    """The nodes of the one service that the Sentinel watches, data nodes first."""
+    services = [health.as_dict(each) for each in first.ask("SENTINEL", "MASTERS")]
+    if len(services) != 1 or services[0]["name"] != SERVICE:
+        names = ", ".join(each["name"] for each in services) or "nothing"
+        raise LabUnavailable(f"this Sentinel watches {names}; the lab expects one, {SERVICE}")
+    primary = (services[0]["ip"], int(services[0]["port"]))
+    replicas = _places(first.ask("SENTINEL", "REPLICAS", SERVICE))
+    sentinels = [first.address, *_places(first.ask("SENTINEL", "SENTINELS", SERVICE))]
+    data = _others(first, [primary, *replicas], start=1)
+    watchers = [
+        Node(spec, *place, first.login, first._extra)
+        for spec, place in zip(named("sentinel", len(sentinels), "sentinel"), sentinels, strict=True)
+    ]
+    return [*data, *watchers]
+
+
+def _places(reply: list[Any]) -> list[Address]:
+    return [(each["ip"], int(each["port"])) for each in map(health.as_dict, reply)]
+
+
+def _described(said: dict[str, str]) -> Server:
+    name = "valkey" if "valkey_version" in said else "redis"
+    version = said.get("valkey_version", said["redis_version"])
+    return Server(said.get("executable", ""), name, version, said.get("mem_allocator", ""))
+
+
+def _place(node: Node) -> str:
+    return node._extra.get("unix_socket_path") or f"{node.host}:{node.port}"
+
+

@@ -1,0 +1,249 @@
+"""How a topology is broken and mended: signals by its runner, the rest by Redis commands."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import formation, health
+from redis_lab.lab.node import Node
+from redis_lab.lab.shapes import PEER, SERVICE
+from redis_lab.lab.waiting import wait_until
+
+if TYPE_CHECKING:
+    from redis_lab.lab.topology import Topology
+
+FAILOVER_TIMEOUT = 15.0
+
+
+def kill(lab: "Topology", node: Node) -> None:
+    _own(lab)
+    if not node.alive:
+        return
+    lab._record("kill", node)
+    node.hang_up()
+    lab._runner.kill(node)
+    node.paused = False
+
+
+def pause(lab: "Topology", node: Node) -> None:
+    _own(lab)
+    if not node.alive:
+        raise LabUnavailable(f"{node.name} is down: lab.restart({node.name!r}) starts it")
+    if node.paused:
+        return
+    lab._role(node)
+    lab._record("pause", node)
+    lab._runner.pause(node)
+    node.paused = True
+    node.hang_up()
+
+
+def resume(lab: "Topology", node: Node) -> None:
+    _own(lab)
+    if not node.alive:
+        raise LabUnavailable(f"{node.name} is down: lab.restart({node.name!r}) starts it")
+    if not node.paused:
+        return
+    lab._record("resume", node)
+    lab._runner.resume(node)
+    node.paused = False
+    wait_until(lambda: health.answering([node]), FAILOVER_TIMEOUT, f"{node.name} back")
+    _separate(lab)
+
+
+def restart(lab: "Topology", node: Node) -> None:
+    _own(lab)
+    lab._record("restart", node)
+    lab._runner.restart(node)
+    lab._note(url=lab.url, cli=lab.cli())
+    _separate(lab)
+    if lab.shape == "replicated" and node.role == "primary":
+        leader = health.leader(lab.data_nodes)
+        if leader and leader is not node and leader.state == "up":
+            # Nobody else would tell it that it was replaced: the lab stands in for the operator.
+            formation.replicate(node, leader)
+
+
+def failover(lab: "Topology", node: Node) -> None:
+    _own(lab)
+    if node.last_role == "sentinel":
+        raise ValueError(f"node: {node.name} is a Sentinel, which holds no data")
+    replaces = node in lab.primaries
+    heirs = _heirs(lab, node) if replaces else [node]
+    if not heirs:
+        raise LabUnavailable(f"{node.name} has no replica in service that could take over")
+    heir = heirs[0]
+    if heir.state != "up":
+        raise LabUnavailable(f"{heir.name} is {heir.state}: it can't take over")
+    lab._record("failover", node)
+    if lab.sentinels:
+        _by_sentinel(lab, None if replaces else heir)
+    elif lab._shape.clustered:
+        _by_cluster(lab, heir)
+    else:
+        _by_hand(lab, heir)
+    if not lab.sentinels or not replaces:
+        wait_until(lambda: _named(lab, heir), FAILOVER_TIMEOUT, "failover")
+    else:
+        wait_until(lambda: _replaced(lab, node), FAILOVER_TIMEOUT, "failover")
+
+
+def partition(lab: "Topology", cut: Sequence[Node]) -> None:
+    _own(lab)
+    if not cut:
+        raise ValueError("nodes: name at least one node to cut off")
+    if len(lab.nodes) == 1:
+        raise LabUnavailable("one node alone has nothing to be cut off from")
+    if len(set(cut)) == len(lab.nodes):
+        raise ValueError("nodes: all of them on one side is no partition")
+    if why := lab._runner.can_partition(lab.shape):
+        raise LabUnavailable(
+            f"a {lab.shape} lab can't be partitioned on processes: {why}. "
+            "With Docker it can: backend='docker'. kill, pause and failover work here."
+        )
+    lab._groups.append(frozenset(cut))
+    for node in cut:
+        lab._record("partition", node)
+        node.cut_off = True
+    _separate(lab)
+
+
+def heal(lab: "Topology") -> None:
+    _own(lab)
+    if not lab._groups:
+        return
+    lab._record("heal")
+    lab._groups.clear()
+    for node in lab.nodes:
+        node.cut_off = False
+        for other in lab.nodes:
+            if other is not node:
+                _switch(node, other, "on")
+    formation.redial([node for node in lab.sentinels if node.state == "up"])
+
+
+@contextmanager
+def eager_sentinels(lab: "Topology") -> Iterator[None]:
+    """Sentinel's routine quickened where nothing but its routine is waited for.
+
+    While a failover is due it keeps its own pace, so that what is measured then is Sentinel's doing.
+    """
+    quicken = lab.sentinels and _named_and_up(lab)
+    watching = health.in_service(lab.sentinels)
+    if quicken:
+        formation.set_periods(watching, formation.EAGER_HEAL)
+    try:
+        yield
+    finally:
+        if quicken:
+            formation.set_periods(watching, formation.CALM)
+
+
+def _own(lab: "Topology") -> None:
+    lab._require_running()
+    if lab._runner.foreign:
+        raise LabUnavailable(
+            "the lab did not start this server, so it breaks nothing on it. "
+            "rl.standalone() or rl.sentinel() start servers that may be broken."
+        )
+
+
+def _named_and_up(lab: "Topology") -> bool:
+    with suppress(LabUnavailable):
+        return lab.primary.state == "up"
+    return False
+
+
+# partition
+
+
+def _separate(lab: "Topology") -> None:
+    """Switch off, on each side, the users as which the other side logs in; and hang up on them."""
+    for node in lab.nodes:
+        for other in lab.nodes:
+            if any((node in group) != (other in group) for group in lab._groups):
+                _switch(node, other, "off")
+
+
+def _switch(node: Node, other: Node, state: str) -> None:
+    with suppress(RedisError):
+        node.ask("ACL", "SETUSER", f"{PEER}{other.name}", state)
+        if state == "off":
+            node.ask("CLIENT", "KILL", "USER", f"{PEER}{other.name}")
+
+
+# failover
+
+
+def _heirs(lab: "Topology", primary: Node) -> list[Node]:
+    """Its replicas in service, the one that has most of the data first."""
+    mine = [
+        node
+        for node in health.in_service(lab.data_nodes)
+        if node.primary_address == primary.internal_address
+    ]
+    return sorted(mine, key=lambda node: -int(node.ask("ROLE")[4]))
+
+
+def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
+    watching = health.in_service(lab.sentinels)
+    if heir is None:
+        watching[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        return
+    heir.ask("CONFIG", "SET", "replica-priority", 1)
+    formation.set_periods(watching[:1], formation.EAGER)
+    try:
+        wait_until(lambda: _preferred(watching[0], heir), FAILOVER_TIMEOUT, "choice of replica")
+        watching[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: _named(lab, heir), FAILOVER_TIMEOUT, "failover")
+    finally:
+        formation.set_periods(watching[:1], formation.CALM)
+        heir.ask("CONFIG", "SET", "replica-priority", 100)
+
+
+def _preferred(sentinel: Node, heir: Node) -> str:
+    for seen in map(health.as_dict, sentinel.ask("SENTINEL", "REPLICAS", SERVICE)):
+        if int(seen["port"]) == heir.internal_port and seen["slave-priority"] == "1":
+            return ""
+    return f"{sentinel.name} has not noticed yet that {heir.name} is preferred"
+
+
+def _by_cluster(lab: "Topology", heir: Node) -> None:
+    serving = [node.internal_address for node in health.in_service(lab.data_nodes)]
+    heir.ask("CLUSTER", "FAILOVER", *([] if heir.primary_address in serving else ["FORCE"]))
+
+
+def _by_hand(lab: "Topology", heir: Node) -> None:
+    """FAILOVER where the primary lives; else REPLICAOF, as an operator would."""
+    old = health.leader(lab.data_nodes)
+    if old and old.state == "up":
+        old.ask("FAILOVER", "TO", *heir.internal_address, "TIMEOUT", 5000)
+        wait_until(
+            lambda: "" if heir.role == "primary" else f"{heir.name} is still a replica",
+            FAILOVER_TIMEOUT,
+            "failover",
+        )
+    else:
+        heir.ask("REPLICAOF", "NO", "ONE")
+    formation.remember(heir)
+    for node in health.in_service(lab.data_nodes):
+        if node is not heir:
+            formation.replicate(node, heir)
+
+
+def _named(lab: "Topology", heir: Node) -> str:
+    with suppress(LabUnavailable):
+        if heir in lab.primaries and lab._role(heir) == "primary":
+            return ""
+    return f"{heir.name} has not taken over yet"
+
+
+def _replaced(lab: "Topology", old: Node) -> str:
+    with suppress(LabUnavailable):
+        new = lab.primary
+        if new is not old and lab._role(new) == "primary":
+            return ""
+    return f"{old.name} is still the primary"

@@ -1,0 +1,150 @@
+"""One server of a topology, and what can be asked of it."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import redis
+from redis.exceptions import RedisError
+
+from redis_lab.lab import clients
+from redis_lab.lab.shapes import Login, NodeSpec
+
+PATIENCE = 0.2
+ROLES = {"master": "primary", "slave": "replica", "sentinel": "sentinel"}
+
+
+class Node:
+    """A Redis or Sentinel server. Its name never says a role, since roles change.
+
+    host, port: as this machine dials it; internal_host, internal_port: as the other nodes do.
+    pid: its process here, or None; container: its container, or None.
+    """
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        host: str,
+        port: int,
+        login: Login,
+        extra: dict[str, Any] | None = None,
+        internal: tuple[str, int] | None = None,
+    ):
+        self.name = spec.name
+        self.host = host
+        self.port = port
+        self.internal_host, self.internal_port = internal or (host, port)
+        self.login = login
+        self.bus_port: int | None = None
+        self.pid: int | None = None
+        self.container: str | None = None
+        self.paused = False
+        self.cut_off = False
+        self.last_role = spec.role
+        self._extra = extra or {}
+        self._is_alive: Callable[[], bool] = self._answers
+        self._read_log: Callable[[int], str] = lambda lines: ""
+        self._asking: redis.Redis | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port as this machine dials them."""
+        return self.host, self.port
+
+    @property
+    def internal_address(self) -> tuple[str, int]:
+        """Host and port as the other nodes dial them."""
+        return self.internal_host, self.internal_port
+
+    @property
+    def role(self) -> str:
+        """"primary", "replica" or "sentinel", asked now; the last known one if there is no answer in 0.2 s."""
+        with contextlib.suppress(RedisError, IndexError, TypeError):
+            self.last_role = ROLES[self.ask("ROLE")[0]]
+        return self.last_role
+
+    @property
+    def primary_address(self) -> tuple[str, int] | None:
+        """Host and port of the primary it replicates, as the nodes see it; None for any but a replica."""
+        with contextlib.suppress(RedisError, IndexError, TypeError):
+            answer = self.ask("ROLE")
+            if answer[0] == "slave":
+                return answer[1], int(answer[2])
+        return None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server exists; a paused one does, it answers nobody."""
+        return self._is_alive()
+
+    @property
+    def state(self) -> str:
+        """"up", "down", "paused" or "cut off"."""
+        if not self.alive:
+            return "down"
+        return "paused" if self.paused else "cut off" if self.cut_off else "up"
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"host": self.host, "port": self.port, **self.login.options(), **self._extra}
+
+    @property
+    def url(self) -> str:
+        """With user and password, for redis.from_url and redis-cli -u."""
+        return self.url_for(self.login)
+
+    def url_for(self, login: Login) -> str:
+        """The same for another user."""
+        user, password = quote(login.user, safe=""), quote(login.password, safe="")
+        authority = f"{user}:{password}@" if password else ""
+        if path := self._extra.get("unix_socket_path"):
+            return f"unix://{authority}{path}"
+        if not self._extra.get("ssl"):
+            return f"redis://{authority}{self.host}:{self.port}"
+        files = {name: value for name, value in self._extra.items() if name != "ssl"}
+        return f"rediss://{authority}{self.host}:{self.port}/0?{urlencode(files)}"
+
+    def client(self, **kwargs: Any) -> redis.Redis:
+        """A redis-py client of this one server, with the lab's defaults (see redis_lab.lab.clients)."""
+        return redis.Redis(**clients.options(**(self._place | kwargs)))
+
+    def async_client(self, **kwargs: Any) -> Any:
+        """The same for redis.asyncio."""
+        return redis.asyncio.Redis(**clients.async_options(**(self._place | kwargs)))
+
+    def ask(self, *command: str | int) -> Any:
+        """The reply to one command, as the server sent it, on a connection kept for this; 0.2 s at most."""
+        if self.paused or not self.alive:
+            raise redis.ConnectionError(f"{self.name} is {self.state}")
+        if self._asking is None:
+            self._asking = self.client(
+                socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, client_name="redis-lab"
+            )
+            self._asking.response_callbacks.clear()
+        return self._asking.execute_command(*command)
+
+    def info(self, section: str) -> dict[str, str]:
+        """One section of INFO, values as text."""
+        lines = (line.partition(":") for line in self.ask("INFO", section).splitlines())
+        return {name: value for name, colon, value in lines if colon}
+
+    def log(self, lines: int = 20) -> str:
+        """The last lines that the server logged."""
+        return self._read_log(lines)
+
+    def hang_up(self) -> None:
+        """Close the connection that asking uses."""
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+
+    def _answers(self) -> bool:
+        try:
+            with self.client(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as asking:
+                return bool(asking.ping())
+        except RedisError:
+            return False
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name} {self.last_role} {self.host}:{self.port} {self.state}>"

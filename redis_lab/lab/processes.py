@@ -1,0 +1,237 @@
+"""The runner that starts redis-server children of this process, and breaks them with signals.
+
+It knows no topology: it is given names, roles and lines of configuration. Every server has a folder of its
+own, a free port that is never 6379, and a token in its environment by which the guard finds it.
+"""
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+from redis.exceptions import RedisError
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import guard
+from redis_lab.lab.node import Node
+from redis_lab.lab.servers import Server
+from redis_lab.lab.shapes import Login, NodeSpec
+from redis_lab.lab.tls import TLSFiles, make_tls_files
+from redis_lab.lab.waiting import wait_until
+
+HOST = "127.0.0.1"
+# Below the range from which systems take the ports of outgoing connections: a killed node gets its own back.
+PORTS = range(10_000, 32_000)
+START_TIMEOUT = 15.0
+
+
+class InvalidConfig(LabUnavailable, ValueError):
+    """The server refused its configuration; the message is the server's own."""
+
+
+class Processes:
+    """redis-server processes on 127.0.0.1, in one private temporary folder."""
+
+    backend = "process"
+    foreign = False
+    refuses_flush = False
+
+    def __init__(self, lab_id: str, server: Server, modules: Sequence[str] = ()):
+        self.lab_id = lab_id
+        self.server = server
+        self.folder = Path(tempfile.gettempdir(), f"redis-lab-{lab_id}")
+        self.tls: TLSFiles | None = None
+        self._load = [path for module, path in server.module_files if module in modules]
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def prepare(self, tls: bool, mutual: bool) -> None:
+        """Make the lab's folder, and certificates where they are needed."""
+        try:
+            self.folder.mkdir(mode=0o700)
+            self.tls = make_tls_files(self.folder / "tls", mutual) if tls else None
+        except OSError as error:
+            raise LabUnavailable(
+                f"the lab's folder can't be made in {tempfile.gettempdir()}: {error.strerror}. "
+                "Make room there, or set TMPDIR to a folder with room."
+            ) from error
+
+    def launch(self, specs: dict[NodeSpec, list[str]], login: Login) -> list[Node]:
+        """Start a server for each, with its lines of configuration; all answer when this returns."""
+        nodes = [self._node(spec, lines, login) for spec, lines in specs.items()]
+        for node, (spec, lines) in zip(nodes, specs.items(), strict=True):
+            self._until_it_answers(node, spec, lines)
+        return nodes
+
+    def kill(self, node: Node) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        self._signal(node, signal.SIGKILL)
+        self._wait_gone(node, START_TIMEOUT)
+
+    def pause(self, node: Node) -> None:
+        """SIGSTOP, and wait until the process is stopped."""
+        self._signal(node, signal.SIGSTOP)
+        process = psutil.Process(node.pid)
+        wait_until(
+            lambda: "" if (status := process.status()) == psutil.STATUS_STOPPED else status,
+            START_TIMEOUT,
+            f"{node.name} paused",
+            every=0.001,
+        )
+
+    def resume(self, node: Node) -> None:
+        """SIGCONT."""
+        self._signal(node, signal.SIGCONT)
+
+    def restart(self, node: Node) -> None:
+        """Stop it in good order where it runs (SIGTERM), and start it again on its port and data."""
+        if node.alive:
+            self._signal(node, signal.SIGCONT)
+            self._signal(node, signal.SIGTERM)
+            self._wait_gone(node, START_TIMEOUT)
+        node.hang_up()
+        self._spawn(node)
+        self._check(node)
+
+    def stop(self) -> None:
+        """Kill all servers at once and remove the folder; there is nothing here to save."""
+        for child in self._children.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+        for child in self._children.values():
+            child.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def can_partition(self, shape: str) -> str:
+        """Why partition can't be done here, or an empty string."""
+        return "the cluster bus has no users to switch off" if shape == "cluster" else ""
+
+    def _node(self, spec: NodeSpec, lines: list[str], login: Login) -> Node:
+        node = Node(spec, HOST, 0, login, self.tls.client_options() if self.tls else None)
+        node._is_alive = lambda: self._runs(node)
+        node._read_log = lambda count: self._log(node, count)
+        self._write_config(node, lines)
+        self._spawn(node)
+        return node
+
+    def _write_config(self, node: Node, lines: list[str]) -> None:
+        node.port = node.internal_port = free_port()
+        node.bus_port = free_port() if "cluster-enabled yes" in lines else None
+        here = [f"bind {HOST}", "protected-mode yes", "daemonize no"]
+        here += [f"port {0 if self.tls else node.port}"]
+        if self.tls:
+            here.append(f"tls-port {node.port}")
+        if node.bus_port:
+            here.append(f"cluster-port {node.bus_port}")
+        if node.last_role != "sentinel":
+            here += [f'loadmodule "{path}"' for path in self._load]
+        folder = self.folder / node.name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / "redis.conf"
+        path.touch(mode=0o600)
+        path.write_text("\n".join([*here, *lines, ""]))
+
+    def _spawn(self, node: Node) -> None:
+        folder = self.folder / node.name
+        command = [self.server.path, "./redis.conf"]
+        command += ["--sentinel"] if node.last_role == "sentinel" else []
+        try:
+            with open(folder / "redis.log", "ab") as log:
+                # A session of its own: the notebook's Stop button interrupts the kernel's whole group.
+                child = subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env={**os.environ, guard.TOKEN: self.lab_id},
+                )
+        except OSError as error:
+            raise LabUnavailable(f"{self.server.path} can't be started: {error}") from error
+        self._children[node.name] = child
+        node.pid, node.paused = child.pid, False
+
+    def _until_it_answers(self, node: Node, spec: NodeSpec, lines: list[str]) -> None:
+        for _ in range(20):
+            try:
+                return self._check(node)
+            except PortTaken:
+                node.hang_up()
+                self._write_config(node, lines)
+                self._spawn(node)
+        raise LabUnavailable(f"{spec.name}: 20 ports in a row were taken by other programs")
+
+    def _check(self, node: Node) -> None:
+        wait_until(lambda: self._not_ready(node), START_TIMEOUT, f"start of {node.name}", 0.002)
+
+    def _not_ready(self, node: Node) -> str:
+        child = self._children[node.name]
+        if child.poll() is not None:
+            raise self._obituary(node)
+        try:
+            said = node.info("server")
+        except RedisError as error:
+            node.hang_up()
+            return str(error)
+        if int(said["process_id"]) != child.pid:
+            return f"port {node.port} belongs to another server"
+        return ""
+
+    def _obituary(self, node: Node) -> Exception:
+        """Why a server ended as soon as it was started, in its own words."""
+        said = self._log(node, 40)
+        if re.search("Address already in use|Failed listening on port|Could not create server", said):
+            return PortTaken(f"port {node.port} of {node.name} was taken by another program")
+        fatal = said.rpartition("FATAL CONFIG FILE ERROR")[2] if "FATAL CONFIG" in said else ""
+        complaint = fatal.partition("***")[2] or "\n".join(
+            line for line in said.splitlines()[-8:] if " # " in line or not re.match(r"\d+:", line)
+        )
+        words = " ".join(re.sub(r"^\d+:\w .*? [#*] ", "", line) for line in complaint.split("\n"))
+        text = f"{node.name} did not start; {self.server} says: {' '.join(words.split()) or said}"
+        if fatal or "Unresolved Configuration" in said:
+            return InvalidConfig(text)
+        return LabUnavailable(text)
+
+    def _signal(self, node: Node, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._children[node.name].send_signal(number)
+
+    def _wait_gone(self, node: Node, timeout: float) -> None:
+        try:
+            self._children[node.name].wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabUnavailable(f"{node.name} does not end; its log: {node.log(3)}") from None
+
+    def _runs(self, node: Node) -> bool:
+        child = self._children.get(node.name)
+        return child is not None and child.poll() is None
+
+    def _log(self, node: Node, count: int) -> str:
+        lines = (self.folder / node.name / "redis.log").read_text(errors="replace").splitlines()
+        return "\n".join(lines[-count:])
+
+
+class PortTaken(LabUnavailable):
+    """Another program took the port between our choice and the server's start."""
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens now."""
+    for _ in range(1000):
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise LabUnavailable("no free port on 127.0.0.1 was found in a thousand tries")

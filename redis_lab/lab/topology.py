@@ -1,0 +1,349 @@
+"""A topology: servers that run, what can be asked of them, and every way to break them."""
+
+import contextlib
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import clients, drawing, faults, formation, guard, health
+from redis_lab.lab.events import LabEvent, sentinel_events
+from redis_lab.lab.node import Node
+from redis_lab.lab.servers import Server
+from redis_lab.lab.shapes import SERVICE, Login, Shape, directives
+from redis_lab.lab.waiting import wait_until
+
+
+class Topology:
+    """Redis servers that this process started (or, attached, found), as one object.
+
+    A context manager; it also stops when the kernel ends, however that ends. Seconds are floats.
+    """
+
+    def __init__(self, shape: Shape, runner: Any, server: Server, detached: bool = False):
+        self._shape = shape
+        self._runner = runner
+        self._nodes: tuple[Node, ...] = ()
+        self._faults: list[LabEvent] = []
+        self._groups: list[frozenset[Node]] = []
+        self.detached = detached
+        self._pid = os.getpid()
+        self._stopped = False
+        self.server = server
+
+    # what it is
+
+    @property
+    def id(self) -> str:
+        """The name under which `redis-lab status` and `redis-lab down` know it."""
+        return self._runner.lab_id
+
+    @property
+    def shape(self) -> str:
+        """"standalone", "replicated", "sentinel", "cluster", "secure" or "attached"."""
+        return self._shape.name
+
+    @property
+    def server_version(self) -> str:
+        """The version that the servers report, such as "8.10.2"."""
+        return self.server.version
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    @property
+    def tls(self) -> Any:
+        """Paths of the certificates (redis_lab.lab.tls.TLSFiles), or None without TLS."""
+        return self._runner.tls
+
+    @property
+    def users(self) -> dict[str, str]:
+        """Passwords by name of ACL user; of a secure lab only."""
+        return {name: password for name, (password, _) in self._shape.users.items()}
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes in start order."""
+        return self._nodes
+
+    @property
+    def sentinels(self) -> tuple[Node, ...]:
+        return tuple(node for node in self._nodes if node.last_role == "sentinel")
+
+    @property
+    def data_nodes(self) -> tuple[Node, ...]:
+        """All nodes but the Sentinels."""
+        return tuple(node for node in self._nodes if node.last_role != "sentinel")
+
+    @property
+    def replicas(self) -> tuple[Node, ...]:
+        """Data nodes whose role is "replica" now."""
+        return tuple(node for node in self.data_nodes if self._role(node) == "replica")
+
+    @property
+    def primaries(self) -> tuple[Node, ...]:
+        """The primary; on a cluster all slot owners, ordered by their first slot.
+
+        Raises LabUnavailable while the servers name none.
+        """
+        self._require_running()
+        names = {node.internal_address: node for node in self.data_nodes}
+        named: list[Node | None]
+        if self._shape.clustered:
+            named = [names.get(address) for address in health.slot_owners(self.data_nodes) or []]
+        elif self.sentinels:
+            address = health.named_primary(self.sentinels)
+            named = [names.get(address)] if address else []
+        else:
+            named = [health.leader(self.data_nodes)]
+        found = tuple(node for node in named if node)
+        if not found:
+            raise LabUnavailable(f"no majority names a primary: {self._summary()}")
+        return found
+
+    @property
+    def primary(self) -> Node:
+        """The node that takes the writes; on a cluster the owner of the lowest slots.
+
+        With Sentinels, the one that most of them name; LabUnavailable while there is none.
+        """
+        return self.primaries[0]
+
+    def node(self, name: str) -> Node:
+        """The node of that name. Raises KeyError that lists the names."""
+        for node in self._nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"no node {name!r}; there are {', '.join(n.name for n in self._nodes)}")
+
+    @property
+    def url(self) -> str:
+        """With user and password, of the primary as it is now."""
+        return self._login_node().url_for(self._login(None))
+
+    def cli(self, node: Node | str | None = None) -> str:
+        """A redis-cli line for a terminal, to that node or to the primary. It shows the password."""
+        target = self._resolve(node) if node else self._login_node()
+        words = ["redis-cli", "-h", target.host, "-p", str(target.port)]
+        words += ["-c"] if self._shape.clustered else []
+        login = self._login(None)
+        words += ["--user", login.user] if login.user != "default" else []
+        words += self.tls.cli_options() if self.tls else []
+        return f"REDISCLI_AUTH={shlex.quote(login.password)} {shlex.join(words)}"
+
+    @property
+    def events(self) -> list[LabEvent]:
+        """Faults done, role changes seen and what the Sentinels logged, in order of time."""
+        if self._stopped:
+            return sorted(self._faults, key=lambda event: event.at)
+        for node in self.data_nodes:
+            self._role(node)
+        logged = [event for sentinel in self.sentinels for event in sentinel_events(sentinel)]
+        return sorted([*self._faults, *logged], key=lambda event: event.at)
+
+    # clients
+
+    def client(self, **kwargs: Any) -> Any:
+        """A redis-py client that follows the primary (Sentinel), routes (cluster) or talks to the one there is.
+
+        kwargs go to redis-py. By default: decode_responses, protocol 3, timeouts of 2 s, and no retries,
+        since redis-py can't know whether a command that failed was applied. With username= the password
+        of a user of this lab is filled in.
+        """
+        return self._client(kwargs, asynchronous=False)
+
+    def async_client(self, **kwargs: Any) -> Any:
+        """The same for redis.asyncio."""
+        return self._client(kwargs, asynchronous=True)
+
+    def _client(self, kwargs: dict[str, Any], asynchronous: bool) -> Any:
+        self._require_running()
+        node = self._login_node() if not self.sentinels else self.sentinels[0]
+        options = self._login(kwargs.get("username")).options() | kwargs
+        if self.tls:
+            options = self.tls.client_options() | options
+        if self.sentinels:
+            addresses = [sentinel.address for sentinel in self.sentinels]
+            login = node.login.options()
+            return clients.following(addresses, SERVICE, login, options, asynchronous)
+        if self._shape.clustered:
+            addresses = [each.address for each in self._nodes]
+            return clients.routing(addresses, options, asynchronous)
+        return node.async_client(**options) if asynchronous else node.client(**options)
+
+    def _login(self, user: str | None) -> Login:
+        if user in self.users:
+            return Login(user, self.users[user])
+        if user is None and self.users:
+            return Login(*next(iter(self.users.items())))
+        return self._shape.login
+
+    def _login_node(self) -> Node:
+        try:
+            return self.primary
+        except LabUnavailable:
+            if self._stopped:
+                raise
+            return self.data_nodes[0]
+
+    # faults
+
+    def kill(self, node: Node | str) -> None:
+        """SIGKILL. Killing a dead node does nothing."""
+        faults.kill(self, self._resolve(node))
+
+    def pause(self, node: Node | str) -> None:
+        """SIGSTOP: the server keeps its connections and answers nobody."""
+        faults.pause(self, self._resolve(node))
+
+    def resume(self, node: Node | str) -> None:
+        """End a pause. A node that isn't paused goes on as it was."""
+        faults.resume(self, self._resolve(node))
+
+    def restart(self, node: Node | str) -> None:
+        """Start a dead node again, or stop a living one in good order and start it; same port and data."""
+        faults.restart(self, self._resolve(node))
+
+    def failover(self, node: Node | str | None = None) -> None:
+        """Hand over in good order, and wait until it is done.
+
+        node: a replica that is to take over, or the primary that is to hand over (default).
+        """
+        faults.failover(self, self._resolve(node) if node else self.primary)
+
+    def partition(self, *nodes: Node | str) -> None:
+        """Cut these nodes off from all others, but not from each other; clients still reach both sides."""
+        faults.partition(self, [self._resolve(node) for node in nodes])
+
+    def heal(self) -> None:
+        """End every partition."""
+        faults.heal(self)
+
+    def flush(self) -> None:
+        """Delete all keys, on the servers that this lab started."""
+        self._require_running()
+        if self._runner.refuses_flush:
+            raise LabUnavailable(
+                "the lab did not start this server and won't delete its data; "
+                "rl.attach(url, allow_flush=True) says that it may"
+            )
+        for primary in self.primaries:
+            primary.ask("FLUSHALL")
+
+    def wait_healthy(self, timeout: float = 15.0) -> float:
+        """Ask the servers until those in service are in order: a primary that all agree on, links up.
+
+        Nodes that were killed, paused or cut off are left out. Where only the routine of Sentinel is
+        waited for (it looks at known replicas every 10 s), it is asked to look more often meanwhile.
+        Returns the seconds waited; raises LabUnavailable that says what is missing.
+        """
+        self._require_running()
+        with faults.eager_sentinels(self):
+            return wait_until(self._missing, timeout, f"{self.shape} healthy", every=0.02)
+
+    def _missing(self) -> str:
+        for node in self.data_nodes:
+            self._role(node)
+        if missing := health.answering(self._nodes):
+            return missing
+        if self._shape.clustered:
+            return health.cluster_agrees(self.data_nodes)
+        if self.sentinels:
+            return health.sentinel_group(self.sentinels, self.data_nodes)
+        leader = health.leader(self.data_nodes)
+        return health.replication(leader, self.data_nodes) if leader else "there is no primary"
+
+    # the end
+
+    def stop(self) -> None:
+        """Kill every server and remove the lab's folder. A second time does nothing."""
+        if self._stopped or self._pid != os.getpid():
+            return
+        self._stopped = True
+        for sentinel in self.sentinels:
+            self._faults += sentinel_events(sentinel)
+        self._record("stop")
+        for node in self._nodes:
+            node.hang_up()
+        self._runner.stop()
+        if not self._runner.foreign:
+            guard.forget(self.id)
+
+    def __enter__(self) -> "Topology":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    # inside
+
+    def _start(self) -> None:
+        """Start and form; whatever goes wrong in the middle, nothing stays."""
+        try:
+            self._note(url="", cli="")
+            self._runner.prepare(self._shape.tls, self._shape.mutual)
+            tls = self.tls.directives() if self.tls else {}
+            lines = {spec: directives(self._shape, spec, tls) for spec in self._shape.nodes}
+            self._nodes = tuple(self._runner.launch(lines, self._shape.login))
+            formation.form(self._shape, self._nodes)
+            for node in self._nodes:
+                self._record("start", node, node.last_role)
+            self._note(url=self.url, cli=self.cli())
+        except OSError as error:
+            self.stop()
+            raise LabUnavailable(f"the lab can't be started: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def _note(self, **addresses: str) -> None:
+        note = {
+            "shape": self.shape,
+            "server": str(self.server),
+            "owner": guard.owner(),
+            "detached": self.detached,
+            "backend": self._runner.backend,
+            "folder": str(self._runner.folder),
+            "nodes": [[node.name, node.port, node.pid] for node in self._nodes],
+        }
+        guard.write_note(self.id, {**note, **addresses})
+
+    def _record(self, kind: str, node: Node | None = None, detail: str = "") -> None:
+        self._faults.append(LabEvent(time.time(), node.name if node else "", kind, detail))
+
+    def _role(self, node: Node) -> str:
+        before = node.last_role
+        if node.role != before:
+            self._record("role", node, node.last_role)
+        return node.last_role
+
+    def _resolve(self, node: Node | str) -> Node:
+        if isinstance(node, str):
+            return self.node(node)
+        if node not in self._nodes:
+            raise ValueError(f"{node!r} is not a node of this lab")
+        return node
+
+    def _require_running(self) -> None:
+        if self._stopped:
+            raise LabUnavailable(f"this {self.shape} lab was stopped; start another one")
+
+    def _summary(self) -> str:
+        return ", ".join(f"{node.name} {node.last_role} {node.state}" for node in self._nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes)
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopped else self._summary()
+        return f"<{self.shape} lab, {self.server.name} {self.server_version}: {state}>"
+
+    def _repr_html_(self) -> str:
+        with contextlib.suppress(RedisError):
+            return drawing.as_html(self)
+        return repr(self)
