@@ -5,8 +5,8 @@ source. A file is read once per process. Origin: US Bureau of Transportation Sta
 and OpenFlights, collected in nycflights13; licence CC0. All columns: README.md beside this file.
 
 For Redis take rows with `frame.to_dict("records")`, a column with `.tolist()`: both give Python's
-own str, int and float. Missing text and integers are `pd.NA`, which redis-py refuses; missing
-floats (only weather has them) are NaN, which redis-py stores as the text "nan".
+own str, int and float (a time stays a Timestamp). redis-py refuses missing text and integers,
+`pd.NA` or None; missing floats, in weather alone, are NaN, which it stores as the text "nan".
 """
 
 from functools import cache
@@ -52,7 +52,7 @@ def flights(month: int | None = None, limit: int | None = None) -> pd.DataFrame:
 
 
 def airports() -> pd.DataFrame:
-    """The 1,458 airports of the FAA's list: code (`faa`), name and place.
+    """1,458 airports of the United States: FAA code (`faa`), name and place.
 
     `lat` and `lon` are degrees, `alt` feet, `tz` hours from UTC. Four destinations are not in it
     (BQN, PSE, SJU, STT), and the source puts three airports in Asia or the Arctic (DVT, EEN, MYF).

@@ -1,7 +1,7 @@
 """How a topology is broken and mended: signals by its runner, the rest by Redis commands."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -119,27 +119,24 @@ def heal(lab: "Topology") -> None:
     lab._groups.clear()
     for node in lab.nodes:
         node.cut_off = False
-        for other in lab.nodes:
-            if other is not node:
-                _switch(node, other, "on")
+    _separate(lab)
     formation.redial([node for node in lab.sentinels if node.state == "up"])
 
 
-@contextmanager
-def eager_sentinels(lab: "Topology") -> Iterator[None]:
-    """Sentinel's routine quickened where nothing but its routine is waited for.
+def quicken(lab: "Topology") -> bool:
+    """Let the Sentinels look more often, if nothing but their routine is waited for.
 
-    While a failover is due it keeps its own pace, so that what is measured then is Sentinel's doing.
+    While a failover is due they keep their own pace, so that what is measured then is Sentinel's doing.
     """
-    quicken = lab.sentinels and _named_and_up(lab)
-    watching = health.in_service(lab.sentinels)
-    if quicken:
-        formation.set_periods(watching, formation.EAGER_HEAL)
-    try:
-        yield
-    finally:
-        if quicken:
-            formation.set_periods(watching, formation.CALM)
+    due = bool(lab.sentinels) and _named_and_up(lab)
+    if due:
+        formation.set_periods(health.in_service(lab.sentinels), formation.EAGER_HEAL)
+    return due
+
+
+def calm(lab: "Topology") -> None:
+    """Sentinel's own periods again."""
+    formation.set_periods(health.in_service(lab.sentinels), formation.CALM)
 
 
 def _own(lab: "Topology") -> None:
@@ -161,18 +158,22 @@ def _named_and_up(lab: "Topology") -> bool:
 
 
 def _separate(lab: "Topology") -> None:
-    """Switch off, on each side, the users as which the other side logs in; and hang up on them."""
+    """Switch the users as which the others log in: off across a partition, on within a side.
+
+    On as well, since a node may have written its users to its file while they were off.
+    """
     for node in lab.nodes:
         for other in lab.nodes:
-            if any((node in group) != (other in group) for group in lab._groups):
-                _switch(node, other, "off")
+            if other is not node:
+                apart = any((node in group) != (other in group) for group in lab._groups)
+                _switch(node, f"{PEER}{other.name}", "off" if apart else "on")
 
 
-def _switch(node: Node, other: Node, state: str) -> None:
+def _switch(node: Node, user: str, state: str) -> None:
     with suppress(RedisError):
-        node.ask("ACL", "SETUSER", f"{PEER}{other.name}", state)
+        node.ask("ACL", "SETUSER", user, state)
         if state == "off":
-            node.ask("CLIENT", "KILL", "USER", f"{PEER}{other.name}")
+            node.ask("CLIENT", "KILL", "USER", user)
 
 
 # failover
@@ -197,6 +198,8 @@ def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
     formation.set_periods(watching[:1], formation.EAGER)
     try:
         wait_until(lambda: _preferred(watching[0], heir), FAILOVER_TIMEOUT, "choice of replica")
+        # What it knows of a replica is too old for it after three of its periods: long ones first.
+        formation.set_periods(watching[:1], formation.CALM)
         watching[0].ask("SENTINEL", "FAILOVER", SERVICE)
         wait_until(lambda: _named(lab, heir), FAILOVER_TIMEOUT, "failover")
     finally:

@@ -14,7 +14,6 @@ from redis_lab.lab.shapes import PEER, SERVICE, Shape
 from redis_lab.lab.waiting import wait_until
 
 START_TIMEOUT = 20.0
-PING_PERIOD = "repl-ping-replica-period"
 # Sentinel's periods in ms: while a group forms, and its own.
 EAGER = ("INFO-PERIOD", 50, "PUBLISH-PERIOD", 50, "PING-PERIOD", 50)
 EAGER_HEAL = ("INFO-PERIOD", 500, "PUBLISH-PERIOD", 250, "MIN-LINK-RECONNECT-PERIOD", 500)
@@ -103,16 +102,6 @@ def _cluster(nodes: Sequence[Node]) -> None:
         for other in nodes[number + 1 :]:
             node.ask("CLUSTER", "MEET", *other.internal_address, other.bus_port)
     wait_until(lambda: health.all_met(nodes, set(ids.values())), START_TIMEOUT, "cluster meeting")
-    # CLUSTER SLOTS leaves out a replica that has not replicated a byte; a ping is some.
-    usual = health.as_dict(primaries[0].ask("CONFIG", "GET", PING_PERIOD))[PING_PERIOD]
-    set_everywhere(primaries, PING_PERIOD, 1)
     for number, replica in enumerate(replicas):
         replica.ask("CLUSTER", "REPLICATE", ids[primaries[number % len(primaries)]])
     wait_until(lambda: health.cluster_agrees(nodes), START_TIMEOUT, "the cluster")
-    set_everywhere(primaries, PING_PERIOD, usual)
-
-
-def set_everywhere(nodes: Sequence[Node], directive: str, value: str | int) -> None:
-    """CONFIG SET on each of the nodes."""
-    for node in nodes:
-        node.ask("CONFIG", "SET", directive, value)

@@ -15,6 +15,7 @@ from redis_lab.lab.node import Node
 from redis_lab.lab.shapes import SERVICE
 
 SLOTS = 16384
+UNSOUND = {"s_down", "o_down", "disconnected", "failover_in_progress"}
 Address = tuple[str, int]
 
 
@@ -104,12 +105,13 @@ def sentinel_group(sentinels: Sequence[Node], data: Sequence[Node]) -> str:
     for sentinel in watching:
         try:
             seen = as_dict(sentinel.ask("SENTINEL", "MASTER", SERVICE))
-            if seen["flags"] != "master" or (seen["ip"], int(seen["port"])) != address:
+            doubts = UNSOUND & set(seen["flags"].split(","))
+            if doubts or (seen["ip"], int(seen["port"])) != address:
                 return f"{sentinel.name} sees {seen['ip']}:{seen['port']} as {seen['flags']}"
             if missing := expected - _sound_replicas(sentinel):
                 return f"{sentinel.name} does not see the replicas at {_ports(missing)} as sound"
             others = map(as_dict, sentinel.ask("SENTINEL", "SENTINELS", SERVICE))
-            sound = sum(other["flags"] == "sentinel" for other in others)
+            sound = sum(not UNSOUND & set(other["flags"].split(",")) for other in others)
             if sound < len(watching) - 1:
                 return f"{sentinel.name} sees {sound} of {len(watching) - 1} other Sentinels"
             sentinel.ask("SENTINEL", "CKQUORUM", SERVICE)
@@ -123,7 +125,7 @@ def _sound_replicas(sentinel: Node) -> set[Address]:
     return {
         (seen["ip"], int(seen["port"]))
         for seen in replicas
-        if seen["flags"] == "slave" and seen["master-link-status"] == "ok"
+        if not UNSOUND & set(seen["flags"].split(",")) and seen["master-link-status"] == "ok"
     }
 
 

@@ -101,6 +101,8 @@ def directives(shape: Shape, spec: NodeSpec, tls: dict[str, str]) -> list[str]:
     ours: dict[str, Any] = {"save": '""', "appendonly": "no", "repl-diskless-sync-delay": 0, **tls}
     if shape.clustered:
         ours["cluster-enabled"] = "yes"
+        # CLUSTER SLOTS leaves out a replica that has not replicated a byte; a ping is some.
+        ours["repl-ping-replica-period"] = 1
         ours["cluster-node-timeout"] = round(shape.settings["node_timeout"] * 1000)
     return lines + as_lines(ours | shape.config)
 

@@ -243,8 +243,20 @@ class Topology:
         Returns the seconds waited; raises LabUnavailable that says what is missing.
         """
         self._require_running()
-        with faults.eager_sentinels(self):
-            return wait_until(self._missing, timeout, f"{self.shape} healthy", every=0.02)
+        quickened = False
+
+        def missing() -> str:
+            nonlocal quickened
+            words = self._missing()
+            if words and not quickened and not self._runner.foreign:
+                quickened = faults.quicken(self)
+            return words
+
+        try:
+            return wait_until(missing, timeout, f"{self.shape} healthy", every=0.02)
+        finally:
+            if quickened:
+                faults.calm(self)
 
     def _missing(self) -> str:
         for node in self.data_nodes:

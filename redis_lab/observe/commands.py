@@ -5,23 +5,47 @@ from dataclasses import dataclass
 from typing import Any
 
 _CONTAINERS = frozenset(
-    "ACL CLIENT CLUSTER COMMAND CONFIG FUNCTION HIMPORT LATENCY MEMORY MODULE OBJECT PUBSUB SCRIPT"
-    " SENTINEL SLOWLOG XGROUP XINFO".split()
+    (
+        *("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "FUNCTION", "HIMPORT", "LATENCY"),
+        *("MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG"),
+        *("XGROUP", "XINFO"),
+    )
 )
 _PASSWORD_FOLLOWS = ("AUTH", "AUTH2", "REQUIREPASS", "MASTERAUTH", "AUTH-PASS", "TLS-KEY-FILE-PASS")
 _MAY_CARRY_ONE = ("HELLO", "MIGRATE", "CONFIG SET", "SENTINEL SET")
-_ARGS, _WORDS, _WORD, _REPLY = 60, 20, 80, 40  # characters, words, characters a word, characters
+_WORDS, _WORD = 20, 80  # kept of a command: words, bytes of a word
+_ARGS, _REPLY = 60, 48  # shown: characters
 
 
 @dataclass(slots=True)
 class Command:
-    """One command; `sent` in bytes, `reply` filled in when it comes, `queued`: between MULTI and EXEC."""
+    """One command: its first words, its size in bytes, and in short the reply, once it came.
 
-    name: str
-    args: str
+    queued: it stood between MULTI and EXEC.
+    """
+
+    words: list[bytes]
+    more: bool
     sent: int
     queued: bool = False
     reply: str = ""
+
+    @property
+    def name(self) -> str:
+        """In capitals, with the subcommand where there is one: "GET", "CONFIG SET"."""
+        name = _text(self.words[0]).upper()
+        return f"{name} {_text(self.words[1]).upper()}" if self._sub(name) else name
+
+    @property
+    def args(self) -> str:
+        """What follows the name, in at most 60 characters, passwords as "(hidden)"."""
+        name = self.name
+        words = [_text(word) for word in self.words[1 + name.count(" ") :]]
+        words = [_quoted(word) for word in _without_passwords(name, words)]
+        return _shortened(" ".join(words) + (" …" if self.more else ""), _ARGS)
+
+    def _sub(self, name: str) -> bool:
+        return len(self.words) > 1 and name in _CONTAINERS
 
 
 @dataclass(slots=True)
@@ -41,33 +65,30 @@ def parse(packed: Any) -> Iterator[Command]:
     while at < len(wire):
         start, end = at, wire.index(b"\r\n", at)
         count, at = int(wire[at + 1 : end]), end + 2
-        words = []
-        for number in range(count):
+        words: list[bytes] = []
+        for _ in range(count):
             end = wire.index(b"\r\n", at)
             size, at = int(wire[at + 1 : end]), end + 2
-            if number < _WORDS:
-                words.append(wire[at : at + min(size, _WORD)].decode("utf-8", "backslashreplace"))
+            if len(words) < _WORDS:
+                words.append(wire[at : at + (size if size < _WORD else _WORD)])
             at += size + 2
-        name = words[0].upper()
-        if len(words) > 1 and name in _CONTAINERS:
-            name = f"{name} {words[1].upper()}"
-        args = " ".join(_readable(word) for word in _without_passwords(name, words))
-        yield Command(name, _shortened(args + (" …" if count > _WORDS else ""), _ARGS), at - start)
+        yield Command(words, count > _WORDS, at - start)
 
 
 def summary(reply: Any) -> str:
-    """A reply in at most 40 characters: the value, "nil", or how many items it has."""
+    """A reply in at most 48 characters: the value, "nil", an error, or how many items it has."""
+    if isinstance(reply, str | bytes):
+        return _shortened(_quoted(_text(reply[:_WORD])), _REPLY)
     if reply is None:
         return "nil"
     if isinstance(reply, list | tuple | set | dict):
         return f"{len(reply)} item{'s' if len(reply) != 1 else ''}"
-    if isinstance(reply, bytes):
-        reply = reply[:_WORD].decode("utf-8", "backslashreplace")
-    return _shortened(_readable(str(reply)[:_WORD]), _REPLY)
+    if isinstance(reply, Exception):
+        return _shortened(f"{type(reply).__name__}: {reply}", _REPLY)
+    return str(reply)
 
 
 def _without_passwords(name: str, words: list[str]) -> list[str]:
-    words = words[name.count(" ") + 1 :]
     if name == "AUTH":
         return ["(hidden)"]
     if name == "ACL SETUSER":
@@ -81,8 +102,16 @@ def _without_passwords(name: str, words: list[str]) -> list[str]:
     return words
 
 
-def _readable(word: str) -> str:
-    word = word if word.isprintable() else repr(word)[1:-1]
+def _text(word: str | bytes) -> str:
+    if isinstance(word, bytes):
+        try:
+            word = word.decode()
+        except UnicodeDecodeError:
+            return repr(word)[2:-1]
+    return word if word.isprintable() else repr(word)[1:-1]
+
+
+def _quoted(word: str) -> str:
     return f'"{word}"' if " " in word or not word else word
 
 

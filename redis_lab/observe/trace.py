@@ -5,6 +5,9 @@ counted. Only the server's time comes from the server's own statistics; see Trac
 """
 
 from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
+from redis.utils import str_if_bytes
 
 from redis_lab.observe.commands import Trip
 from redis_lab.observe.wire import Wire, address
@@ -53,8 +57,12 @@ class Trace:
         if self._running or self.trips:
             raise RuntimeError("a Trace is for one block: call trace(client) again")
         self._running = True
-        self._server.watch_all(self._wire.pools())
-        self._wire.open()
+        self._server.watch_all(self._wire.pools(primaries=True))
+        try:
+            self._wire.open()
+        except BaseException:
+            self._wire.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,20 +116,31 @@ class Trace:
         )
 
     def _table(self) -> pd.DataFrame:
-        table = self.frame().drop(columns="sent").set_index("trip")
+        table = self.frame().drop(columns="sent")
         return (table if table.node.nunique() > 1 else table.drop(columns="node")).head(_SHOWN)
 
     def _more(self) -> str:
         return f"and {self.commands - _SHOWN:,} more: see frame()" if self.commands > _SHOWN else ""
 
     def __repr__(self) -> str:
-        if not self.commands:
-            return self._totals()
-        return "\n".join(filter(None, [self._totals(), self._table().to_string(), self._more()]))
+        table = self._table().astype(str)
+        wide = {name: max(len(name), table[name].str.len().max()) for name in table if len(table)}
+        rows = [table.columns, *table.itertuples(index=False)] if wide else []
+        lines = ("  ".join(map(str.ljust, row, wide.values())).rstrip() for row in rows)
+        return "\n".join(filter(None, [self._totals(), *lines, self._more()]))
 
     def _repr_html_(self) -> str:
-        table = self._table().reset_index().to_html(index=False, border=0) if self.commands else ""
-        return f"<p><b>{self._totals()}</b></p>{table}<p>{self._more()}</p>"
+        table = self._table()
+        rows = "".join(_row("td", row) for row in table.itertuples(index=False))
+        return (
+            f"<p><b>{self._totals()}</b></p>"
+            f"<table>{_row('th', table.columns) if rows else ''}{rows}</table><p>{self._more()}</p>"
+        )
+
+
+def _row(tag: str, cells: Iterable[object]) -> str:
+    cell = f'<{tag} style="text-align: left">'
+    return f"<tr>{''.join(f'{cell}{escape(str(text))}</{tag}>' for text in cells)}</tr>"
 
 
 class _ServerTime:
@@ -136,10 +155,12 @@ class _ServerTime:
     def watch_all(self, pools: list[Any]) -> None:
         """Those whose address is known before they are used, so that no first call is slowed."""
         for pool in pools:
-            if {"host", "path"}.intersection(pool.connection_kwargs):
-                self.watch(pool, pool.connection_class(**pool.connection_kwargs))
+            known = pool.connection_kwargs
+            if "path" in known or {"host", "port"} <= known.keys():
+                self.watch(pool, SimpleNamespace(**known))
 
     def watch(self, pool: Any, connection: Any) -> None:
+        """`connection`: anything that has the host and port, or the path, of a connection."""
         node = address(connection)
         if node in self._nodes:
             return
@@ -161,7 +182,9 @@ class _ServerTime:
                     continue
                 finally:
                     watched[0].disconnect()
-        ours = Counter((trip.node, one.name) for trip in trips for one in trip.commands if not one.queued)
+        ours = Counter(
+            (trip.node, one.name) for trip in trips for one in trip.commands if not one.queued
+        )
         spent, exact = 0.0, True
         for (node, name), calls in ours.items():
             watched = self._nodes.get(node)
@@ -205,7 +228,7 @@ def _observer(pool: Any, connection: Any) -> Connection:
 def _commandstats(connection: Connection) -> dict[str, tuple[int, int]]:
     """{"get": (calls, microseconds), "config|get": …} since the server started."""
     connection.send_command("INFO", "commandstats")
-    lines = redis.utils.str_if_bytes(connection.read_response()).splitlines()
+    lines = str_if_bytes(connection.read_response()).splitlines()
     stats = {}
     for line in lines:
         if line.startswith("cmdstat_"):
