@@ -1,13 +1,21 @@
 """Redis Lab: real Redis servers as Python objects, and the patterns that the course teaches.
 
-Names are looked up when they are first used, so that `import redis_lab` stays as fast as `import redis`.
+Names are looked up when they are first used, so that `import redis_lab` stays as fast as `import
+redis`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from redis_lab.lab import Node, Topology, attach, cluster, replicated, secure, sentinel, standalone
+    from redis_lab.lab import Node as Node
+    from redis_lab.lab import Topology as Topology
+    from redis_lab.lab import attach as attach
+    from redis_lab.lab import cluster as cluster
+    from redis_lab.lab import replicated as replicated
+    from redis_lab.lab import secure as secure
+    from redis_lab.lab import sentinel as sentinel
+    from redis_lab.lab import standalone as standalone
 
 _HOMES = {
     "LabUnavailable": "errors",
@@ -29,7 +37,7 @@ _HOMES = {
 _MODULES = ("course", "data", "errors", "lab", "magics", "observe", "patterns", "show")
 
 __version__ = "0.1.0"
-__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605
+__all__ = sorted([*_HOMES, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:

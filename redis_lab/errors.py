@@ -6,7 +6,7 @@ class RedisLabError(Exception):
 
 
 class LabUnavailable(RedisLabError):
-    """A server, a node or a tool that the call needs is not there; the message says how to get it."""
+    """A server or tool that the call needs is not there; the message says how to get it."""
 
 
 class LockNotAcquired(RedisLabError):

@@ -4,8 +4,9 @@
         lab.kill(lab.primary)
         lab.wait_healthy()
 
-Servers listen on 127.0.0.1 only, on free ports, behind a random password, with their data in a private
-temporary folder; nothing of them remains when the process that started them ends, however it ends.
+Servers listen on 127.0.0.1 only, on free ports, behind a random password, with their data in a
+private temporary folder; nothing of them remains when the process that started them ends, however
+it ends.
 """
 
 import atexit
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import attached, guard, servers, shapes
+from redis_lab.lab import attached, formation, guard, servers, shapes
 from redis_lab.lab.events import LabEvent
 from redis_lab.lab.node import Node
 from redis_lab.lab.topology import Topology
@@ -33,9 +34,10 @@ _guards: dict[int, int] = {}
 class Options(TypedDict, total=False):
     """What every call takes.
 
-    config: redis.conf directives for all data nodes, by name; min_version: the oldest server that will
-    do; modules: of json, search, bloom, timeseries, vectorset; backend: "process" or "docker" (default:
-    REDIS_LAB_BACKEND, else process); detached: the lab outlives this process, until `redis-lab down`.
+    config: redis.conf directives for all data nodes, by name; min_version: the oldest server that
+    will do; modules: of json, search, bloom, timeseries, vectorset; backend: "process" or "docker"
+    (default: REDIS_LAB_BACKEND, else process); detached: the lab outlives this process, until
+    `redis-lab down`.
     """
 
     config: dict[str, Any]
@@ -75,7 +77,8 @@ def cluster(
 ) -> Topology:
     """Start a Redis Cluster, all 16384 slots covered.
 
-    replicas: of each primary. node_timeout: seconds without an answer until a node counts as failing.
+    replicas: of each primary. node_timeout: seconds without an answer until a node counts as
+    failing.
     """
     _require_count("primaries", primaries, 1)
     _require_count("replicas", replicas, 0)
@@ -90,9 +93,9 @@ def secure(
 ) -> Topology:
     """Start one server that speaks TLS only, with ACL users and the default user off.
 
-    mutual: clients need a certificate as well. users: ACL rules by name, such as
-    {"app": "~app:* +@read +@write"}; by default admin, app (keys app:*) and reader. Passwords are random
-    unless a rule >secret gives one: lab.users has them, lab.client(username="app") fills them in.
+    mutual: clients need a certificate as well. users: ACL rules by name, such as {"app": "~app:*
+    +@read +@write"}; by default admin, app (keys app:*) and reader. Passwords are random unless a
+    rule >secret gives one: lab.users has them, lab.client(username="app") fills them in.
     """
     more = {"users": shapes.checked_users(users), "tls": True, "mutual": bool(mutual)}
     more["login"] = shapes.Login(shapes.LAB_USER)
@@ -139,17 +142,38 @@ def _start(
         _watch_over_this_process()
     guard.sweep()
     lab = Topology(shape, runner, server, detached)
-    lab._start()
+    _bring_up(lab)
     _started.append(lab)
     _require_modules(lab, modules)
     return lab
 
 
+def _bring_up(lab: Topology) -> None:
+    """Start and form; whatever goes wrong in the middle, nothing stays."""
+    shape, runner = lab._shape, lab._runner
+    try:
+        lab._note(url="", cli="")
+        runner.prepare(shape.tls, shape.mutual)
+        tls = runner.tls.directives() if runner.tls else {}
+        lines = {spec: shapes.directives(shape, spec, tls) for spec in shape.nodes}
+        lab._nodes = tuple(runner.launch(lines, shape.login))
+        formation.form(shape, lab.nodes)
+        for node in lab.nodes:
+            lab._record("start", node, node.last_role)
+        lab._note(url=lab.url, cli=lab.cli())
+    except OSError as error:
+        lab.stop()
+        raise LabUnavailable(f"the lab can't be started: {error}") from error
+    except BaseException:
+        lab.stop()
+        raise
+
+
 def _runner(backend: str, shape: shapes.Shape, min_version: str, modules: Sequence[str]) -> Any:
     if backend == "docker":
         raise LabUnavailable(
-            "this version of redis_lab starts servers as processes only; leave out backend='docker' "
-            "and unset REDIS_LAB_BACKEND"
+            "this version of redis_lab starts servers as processes only; "
+            "leave out backend='docker' and unset REDIS_LAB_BACKEND"
         )
     from redis_lab.lab.processes import Processes
 

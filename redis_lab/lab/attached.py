@@ -10,7 +10,7 @@ import redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import health
+from redis_lab.lab import health, slots
 from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import SERVICE, Login, NodeSpec, Shape, named
@@ -36,13 +36,14 @@ class Foreign:
 def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
     """What runs at this URL: its nodes as they are now, and what the server says of itself.
 
-    Raises ValueError for what is no Redis URL, LabUnavailable where nothing answers or the login fails.
+    Raises ValueError for what is no Redis URL, LabUnavailable where nothing answers or the login
+    fails.
     """
     first = _node_at(url)
     try:
         said = first.info("server")
         if said["redis_mode"] == "cluster":
-            places = [member.address for member in health.cluster_view(first).members.values()]
+            places = [member.address for member in slots.cluster_view(first).members.values()]
             nodes = [first, *_others(first, places)]
         elif said["redis_mode"] == "sentinel":
             nodes = _sentinel_group(first)
@@ -105,9 +106,10 @@ def _sentinel_group(first: Node) -> list[Node]:
     replicas = _places(first.ask("SENTINEL", "REPLICAS", SERVICE))
     sentinels = [first.address, *_places(first.ask("SENTINEL", "SENTINELS", SERVICE))]
     data = _others(first, [primary, *replicas], start=1)
+    specs = named("sentinel", len(sentinels), "sentinel")
     watchers = [
         Node(spec, *place, first.login, first._extra)
-        for spec, place in zip(named("sentinel", len(sentinels), "sentinel"), sentinels, strict=True)
+        for spec, place in zip(specs, sentinels, strict=True)
     ]
     return [*data, *watchers]
 
@@ -124,5 +126,3 @@ def _described(said: dict[str, str]) -> Server:
 
 def _place(node: Node) -> str:
     return node._extra.get("unix_socket_path") or f"{node.host}:{node.port}"
-
-

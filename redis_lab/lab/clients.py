@@ -1,8 +1,8 @@
 """The redis-py clients that a lab hands out.
 
-They retry nothing. redis-py's default is ten retries of every command, INCR included: a call that timed
-out may have been applied, and a second try then counts it twice. A client of the lab raises instead, and
-the caller decides what is safe to repeat.
+They retry nothing. redis-py's default is ten retries of every command, INCR included: a call that
+timed out may have been applied, and a second try then counts it twice. A client of the lab raises
+instead, and the caller decides what is safe to repeat.
 """
 
 import warnings

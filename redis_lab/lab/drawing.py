@@ -29,7 +29,7 @@ def as_html(lab: "Topology") -> str:
     roles = {node: lab._role(node) for node in lab.data_nodes}
     columns = {node: [node] for node in lab.data_nodes if roles[node] == "primary"}
     by_address = {node.internal_address: node for node in columns}
-    alone = []
+    alone: list[Node] = []
     for node in lab.data_nodes:
         if roles[node] == "replica":
             primary = by_address.get(node.primary_address or node.internal_address)

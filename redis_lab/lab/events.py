@@ -15,7 +15,9 @@ LOG_LINES = 2000
 
 @dataclass(frozen=True)
 class LabEvent:
-    """at: seconds since 1970. kind: "start", "role" (a change that was seen; detail is the new role),
+    """Something done to a node, or seen of it.
+
+    at: seconds since 1970. kind: "start", "role" (a change that was seen; detail is the new role),
     the name of a fault ("kill", "pause", "resume", "restart", "partition", "heal", "failover"),
     "sentinel" (detail is what that Sentinel logged, such as "+sdown master …") or "stop".
     """

@@ -1,15 +1,13 @@
 """How a topology is broken and mended: signals by its runner, the rest by Redis commands."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import formation, health
 from redis_lab.lab.node import Node
-from redis_lab.lab.shapes import PEER, SERVICE
+from redis_lab.lab.partition import separate
+from redis_lab.lab.shapes import SERVICE
 from redis_lab.lab.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ FAILOVER_TIMEOUT = 15.0
 
 
 def kill(lab: "Topology", node: Node) -> None:
-    _own(lab)
+    require_own(lab)
     if not node.alive:
         return
     lab._record("kill", node)
@@ -29,7 +27,7 @@ def kill(lab: "Topology", node: Node) -> None:
 
 
 def pause(lab: "Topology", node: Node) -> None:
-    _own(lab)
+    require_own(lab)
     if not node.alive:
         raise LabUnavailable(f"{node.name} is down: lab.restart({node.name!r}) starts it")
     if node.paused:
@@ -42,7 +40,7 @@ def pause(lab: "Topology", node: Node) -> None:
 
 
 def resume(lab: "Topology", node: Node) -> None:
-    _own(lab)
+    require_own(lab)
     if not node.alive:
         raise LabUnavailable(f"{node.name} is down: lab.restart({node.name!r}) starts it")
     if not node.paused:
@@ -51,15 +49,15 @@ def resume(lab: "Topology", node: Node) -> None:
     lab._runner.resume(node)
     node.paused = False
     wait_until(lambda: health.answering([node]), FAILOVER_TIMEOUT, f"{node.name} back")
-    _separate(lab)
+    separate(lab)
 
 
 def restart(lab: "Topology", node: Node) -> None:
-    _own(lab)
+    require_own(lab)
     lab._record("restart", node)
     lab._runner.restart(node)
     lab._note(url=lab.url, cli=lab.cli())
-    _separate(lab)
+    separate(lab)
     if lab.shape == "replicated" and node.role == "primary":
         leader = health.leader(lab.data_nodes)
         if leader and leader is not node and leader.state == "up":
@@ -68,7 +66,7 @@ def restart(lab: "Topology", node: Node) -> None:
 
 
 def failover(lab: "Topology", node: Node) -> None:
-    _own(lab)
+    require_own(lab)
     if node.last_role == "sentinel":
         raise ValueError(f"node: {node.name} is a Sentinel, which holds no data")
     replaces = node in lab.primaries
@@ -91,42 +89,11 @@ def failover(lab: "Topology", node: Node) -> None:
         wait_until(lambda: _replaced(lab, node), FAILOVER_TIMEOUT, "failover")
 
 
-def partition(lab: "Topology", cut: Sequence[Node]) -> None:
-    _own(lab)
-    if not cut:
-        raise ValueError("nodes: name at least one node to cut off")
-    if len(lab.nodes) == 1:
-        raise LabUnavailable("one node alone has nothing to be cut off from")
-    if len(set(cut)) == len(lab.nodes):
-        raise ValueError("nodes: all of them on one side is no partition")
-    if why := lab._runner.can_partition(lab.shape):
-        raise LabUnavailable(
-            f"a {lab.shape} lab can't be partitioned on processes: {why}. "
-            "With Docker it can: backend='docker'. kill, pause and failover work here."
-        )
-    lab._groups.append(frozenset(cut))
-    for node in cut:
-        lab._record("partition", node)
-        node.cut_off = True
-    _separate(lab)
-
-
-def heal(lab: "Topology") -> None:
-    _own(lab)
-    if not lab._groups:
-        return
-    lab._record("heal")
-    lab._groups.clear()
-    for node in lab.nodes:
-        node.cut_off = False
-    _separate(lab)
-    formation.redial([node for node in lab.sentinels if node.state == "up"])
-
-
 def quicken(lab: "Topology") -> bool:
     """Let the Sentinels look more often, if nothing but their routine is waited for.
 
-    While a failover is due they keep their own pace, so that what is measured then is Sentinel's doing.
+    While a failover is due they keep their own pace, so that what is measured then is Sentinel's
+    doing.
     """
     due = bool(lab.sentinels) and _named_and_up(lab)
     if due:
@@ -139,7 +106,7 @@ def calm(lab: "Topology") -> None:
     formation.set_periods(health.in_service(lab.sentinels), formation.CALM)
 
 
-def _own(lab: "Topology") -> None:
+def require_own(lab: "Topology") -> None:
     lab._require_running()
     if lab._runner.foreign:
         raise LabUnavailable(
@@ -152,28 +119,6 @@ def _named_and_up(lab: "Topology") -> bool:
     with suppress(LabUnavailable):
         return lab.primary.state == "up"
     return False
-
-
-# partition
-
-
-def _separate(lab: "Topology") -> None:
-    """Switch the users as which the others log in: off across a partition, on within a side.
-
-    On as well, since a node may have written its users to its file while they were off.
-    """
-    for node in lab.nodes:
-        for other in lab.nodes:
-            if other is not node:
-                apart = any((node in group) != (other in group) for group in lab._groups)
-                _switch(node, f"{PEER}{other.name}", "off" if apart else "on")
-
-
-def _switch(node: Node, user: str, state: str) -> None:
-    with suppress(RedisError):
-        node.ask("ACL", "SETUSER", user, state)
-        if state == "off":
-            node.ask("CLIENT", "KILL", "USER", user)
 
 
 # failover

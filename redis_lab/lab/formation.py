@@ -1,14 +1,14 @@
-"""Turning started servers into a replica set, a Sentinel group or a cluster, with Redis commands only.
+"""Turning started servers into a replica set, a Sentinel group or a cluster, by Redis commands.
 
-No runner is known here: whatever has nodes that answer can be formed. Each step asks the servers until
-they say that it is done.
+No runner is known here: whatever has nodes that answer can be formed. Each step asks the servers
+until they say that it is done.
 """
 
 from collections.abc import Sequence
 
 from redis.exceptions import RedisError, ResponseError
 
-from redis_lab.lab import health
+from redis_lab.lab import health, slots
 from redis_lab.lab.node import Node
 from redis_lab.lab.shapes import PEER, SERVICE, Shape
 from redis_lab.lab.waiting import wait_until
@@ -89,7 +89,7 @@ def redial(sentinels: Sequence[Node]) -> None:
 
 
 def _cluster(nodes: Sequence[Node]) -> None:
-    """Form a cluster, with epochs before any MEET so that the primaries need not argue about them."""
+    """Form a cluster: epochs before any MEET, so that the primaries need not settle them."""
     primaries = [node for node in nodes if node.last_role == "primary"]
     replicas = [node for node in nodes if node.last_role == "replica"]
     for epoch, node in enumerate(nodes, start=1):
@@ -100,8 +100,8 @@ def _cluster(nodes: Sequence[Node]) -> None:
     ids = {node: node.ask("CLUSTER", "MYID") for node in nodes}
     for number, node in enumerate(nodes):
         for other in nodes[number + 1 :]:
-            node.ask("CLUSTER", "MEET", *other.internal_address, other.bus_port)
-    wait_until(lambda: health.all_met(nodes, set(ids.values())), START_TIMEOUT, "cluster meeting")
+            node.ask("CLUSTER", "MEET", *other.internal_address, other.bus_port or 0)
+    wait_until(lambda: slots.all_met(nodes, set(ids.values())), START_TIMEOUT, "cluster meeting")
     for number, replica in enumerate(replicas):
         replica.ask("CLUSTER", "REPLICATE", ids[primaries[number % len(primaries)]])
-    wait_until(lambda: health.cluster_agrees(nodes), START_TIMEOUT, "the cluster")
+    wait_until(lambda: slots.cluster_agrees(nodes), START_TIMEOUT, "the cluster")

@@ -1,8 +1,8 @@
 """Nothing is left behind: a note on disk of every lab, a guard process, and the sweep both use.
 
-Run as a script, this file is the guard. It holds the other end of a pipe to the process that started
-the labs; when that process ends, however it ends, the guard kills its servers and removes its folders.
-Servers are recognised by a token in their environment, never by name.
+Run as a script, this file is the guard. It holds the other end of a pipe to the process that
+started the labs; when that process ends, however it ends, the guard kills its servers and removes
+its folders. Servers are recognised by a token in their environment, never by name.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ Owner = tuple[int, float]
 
 
 def state_folder() -> Path:
-    """Where the notes lie: REDIS_LAB_STATE, else the user's state folder, else the temporary one."""
+    """Where the notes lie: REDIS_LAB_STATE, the user's state folder, or the temporary one."""
     import platformdirs
 
     wanted = os.environ.get("REDIS_LAB_STATE") or platformdirs.user_state_dir("redis-lab")
@@ -55,8 +55,8 @@ def write_note(lab_id: str, note: dict[str, Any]) -> None:
     """Note a lab, atomically and for this user's eyes only (the password is in its URL)."""
     path = state_folder() / f"{lab_id}.json"
     draft = path.with_suffix(f".{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(note, file)
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(note))
     draft.replace(path)
 
 

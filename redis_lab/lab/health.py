@@ -5,8 +5,7 @@ killed, paused or cut off is not in service: the others must have come to terms 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -14,7 +13,6 @@ from redis.exceptions import RedisError
 from redis_lab.lab.node import Node
 from redis_lab.lab.shapes import SERVICE
 
-SLOTS = 16384
 UNSOUND = {"s_down", "o_down", "disconnected", "failover_in_progress"}
 Address = tuple[str, int]
 
@@ -38,7 +36,7 @@ def answering(nodes: Iterable[Node]) -> str:
 
 
 def replication(primary: Node, data: Sequence[Node]) -> str:
-    """Every other node in service replicates this primary, and both ends say that the link is up."""
+    """Every other node in service replicates this primary; both ends say that the link is up."""
     if primary.state != "up":
         return f"the primary, {primary.name}, is {primary.state}"
     try:
@@ -88,7 +86,9 @@ def named_primary(sentinels: Sequence[Node]) -> Address | None:
             votes[host, int(port)] += 1
         except (RedisError, TypeError):
             continue
-    address, count = (votes.most_common(1) or [(None, 0)])[0]
+    if not votes:
+        return None
+    address, count = votes.most_common(1)[0]
     return address if count * 2 > votes.total() else None
 
 
@@ -108,8 +108,8 @@ def sentinel_group(sentinels: Sequence[Node], data: Sequence[Node]) -> str:
             doubts = UNSOUND & set(seen["flags"].split(","))
             if doubts or (seen["ip"], int(seen["port"])) != address:
                 return f"{sentinel.name} sees {seen['ip']}:{seen['port']} as {seen['flags']}"
-            if missing := expected - _sound_replicas(sentinel):
-                return f"{sentinel.name} does not see the replicas at {_ports(missing)} as sound"
+            if unseen := expected - _sound_replicas(sentinel):
+                return f"{sentinel.name} does not see the replicas at {_ports(unseen)} as sound"
             others = map(as_dict, sentinel.ask("SENTINEL", "SENTINELS", SERVICE))
             sound = sum(not UNSOUND & set(other["flags"].split(",")) for other in others)
             if sound < len(watching) - 1:
@@ -136,123 +136,3 @@ def _ports(addresses: Iterable[Address]) -> str:
 def as_dict(reply: Any) -> dict[str, str]:
     """A map reply, also where the server sent it as a flat list."""
     return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-# Cluster
-
-
-@dataclass(frozen=True)
-class Member:
-    """A line of CLUSTER NODES; slots are (first, last) ranges."""
-
-    id: str
-    address: Address
-    flags: frozenset[str]
-    primary_id: str
-    slots: tuple[tuple[int, int], ...]
-
-    @property
-    def gone(self) -> bool:
-        return bool(self.flags & {"fail", "fail?", "handshake", "noaddr"})
-
-
-@dataclass(frozen=True)
-class View:
-    """The cluster as one node sees it."""
-
-    myself: str
-    members: dict[str, Member]
-
-    def layout(self) -> frozenset[tuple[str, str, tuple[tuple[int, int], ...]]]:
-        """Who owns or replicates what, without those that failed."""
-        present = [member for member in self.members.values() if not member.gone]
-        return frozenset((member.id, member.primary_id, member.slots) for member in present)
-
-
-def cluster_view(node: Node) -> View:
-    """What CLUSTER NODES says on this node."""
-    members, myself = {}, ""
-    for line in node.ask("CLUSTER", "NODES").splitlines():
-        node_id, address, flags, primary, *_, link = line.split(" ", 8)[:8]
-        host, _, port = address.partition("@")[0].rpartition(":")
-        ranges = [part for part in line.split(" ")[8:] if not part.startswith("[")]
-        ends = [part.partition("-")[::2] for part in ranges]
-        slots = tuple((int(first), int(last or first)) for first, last in ends)
-        names = frozenset(flags.split(",")) | ({"fail?"} if link != "connected" else set())
-        members[node_id] = Member(node_id, (host, int(port)), names, primary, slots)
-        if "myself" in names:
-            myself = node_id
-    return View(myself, members)
-
-
-def all_met(nodes: Sequence[Node], ids: Collection[str]) -> str:
-    """Every node knows every other by its id, no handshake pending."""
-    for node in nodes:
-        known = {member.id for member in cluster_view(node).members.values() if not member.gone}
-        if known != set(ids):
-            return f"{node.name} knows {len(known & set(ids))} of {len(ids)} nodes"
-    return ""
-
-
-def cluster_writable(nodes: Iterable[Node]) -> str:
-    """Every node in service says that the cluster is ok and that its own link to its primary is up."""
-    for node in in_service(nodes):
-        try:
-            if "cluster_state:ok" not in node.ask("CLUSTER", "INFO"):
-                return f"{node.name} says that the cluster is down"
-            replication = node.info("replication")
-            if replication["role"] == "slave" and replication["master_link_status"] != "up":
-                return f"the link of {node.name} to its primary is down"
-        except RedisError as error:
-            return f"{node.name}: {error}"
-    return ""
-
-
-def cluster_agrees(nodes: Sequence[Node]) -> str:
-    """All in service agree on slots, roles and replicas, cover every slot, and serve."""
-    serving = in_service(nodes)
-    try:
-        if missing := cluster_writable(serving):
-            return missing
-        views = {node: cluster_view(node) for node in serving}
-        first = views[serving[0]]
-        present = {member.id for member in first.members.values() if not member.gone}
-        if unnoticed := present - {view.myself for view in views.values()}:
-            return f"{len(unnoticed)} nodes out of service still count as sound"
-        for node, view in views.items():
-            if view.layout() != first.layout():
-                return f"{node.name} and {serving[0].name} do not agree on slots and roles"
-            if view.myself not in present:
-                return f"{serving[0].name} does not see {node.name} as sound"
-        slots = [ends for member in first.members.values() if not member.gone for ends in member.slots]
-        covered = sum(last - first + 1 for first, last in slots)
-        if covered != SLOTS:
-            return f"{SLOTS - covered} slots have no primary in service"
-        replicas = {m.address for m in first.members.values() if m.primary_id != "-"}
-        wanted = {node.internal_address for node in serving} & replicas
-        for node in serving:
-            listed = {
-                (str(place[0]), int(place[1]))
-                for shard in node.ask("CLUSTER", "SLOTS")
-                for place in shard[3:]
-            }
-            if len(listed) < len(wanted):
-                return f"{node.name} lists {len(listed)} of {len(wanted)} replicas in CLUSTER SLOTS"
-    except (RedisError, IndexError) as error:
-        return str(error)
-    return ""
-
-
-def slot_owners(nodes: Sequence[Node]) -> list[Address] | None:
-    """Addresses of the slot owners, by first slot, as most of the reachable primaries name them."""
-    votes: Counter[tuple[tuple[int, Address], ...]] = Counter()
-    for node in nodes:
-        try:
-            view = cluster_view(node)
-        except RedisError:
-            continue
-        if "master" in view.members[view.myself].flags:
-            owners = [member for member in view.members.values() if member.slots]
-            votes[tuple(sorted((owner.slots[0][0], owner.address) for owner in owners))] += 1
-    named, count = (votes.most_common(1) or [((), 0)])[0]
-    return [address for _, address in named] if count * 2 > votes.total() else None

@@ -59,14 +59,14 @@ class Node:
 
     @property
     def role(self) -> str:
-        """"primary", "replica" or "sentinel", asked now; the last known one if there is no answer in 0.2 s."""
+        """The role it has now: primary, replica or sentinel; without an answer, the last known."""
         with contextlib.suppress(RedisError, IndexError, TypeError):
             self.last_role = ROLES[self.ask("ROLE")[0]]
         return self.last_role
 
     @property
     def primary_address(self) -> tuple[str, int] | None:
-        """Host and port of the primary it replicates, as the nodes see it; None for any but a replica."""
+        """Host and port of the primary that a replica follows, as the nodes see it; else None."""
         with contextlib.suppress(RedisError, IndexError, TypeError):
             answer = self.ask("ROLE")
             if answer[0] == "slave":
@@ -80,7 +80,7 @@ class Node:
 
     @property
     def state(self) -> str:
-        """"up", "down", "paused" or "cut off"."""
+        """ "up", "down", "paused" or "cut off"."""
         if not self.alive:
             return "down"
         return "paused" if self.paused else "cut off" if self.cut_off else "up"
@@ -106,7 +106,7 @@ class Node:
         return f"rediss://{authority}{self.host}:{self.port}/0?{urlencode(files)}"
 
     def client(self, **kwargs: Any) -> redis.Redis:
-        """A redis-py client of this one server, with the lab's defaults (see redis_lab.lab.clients)."""
+        """A redis-py client of this server, with the defaults of redis_lab.lab.clients."""
         return redis.Redis(**clients.options(**(self._place | kwargs)))
 
     def async_client(self, **kwargs: Any) -> Any:
@@ -114,7 +114,7 @@ class Node:
         return redis.asyncio.Redis(**clients.async_options(**(self._place | kwargs)))
 
     def ask(self, *command: str | int) -> Any:
-        """The reply to one command, as the server sent it, on a connection kept for this; 0.2 s at most."""
+        """The reply to one command as the server sent it; an answer must come within 0.2 s."""
         if self.paused or not self.alive:
             raise redis.ConnectionError(f"{self.name} is {self.state}")
         if self._asking is None:

@@ -1,7 +1,8 @@
 """The runner that starts redis-server children of this process, and breaks them with signals.
 
-It knows no topology: it is given names, roles and lines of configuration. Every server has a folder of its
-own, a free port that is never 6379, and a token in its environment by which the guard finds it.
+It knows no topology: it is given names, roles and lines of configuration. Every server has a folder
+of its own, a free port that is never 6379, and a token in its environment by which the guard finds
+it.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from redis_lab.lab.tls import TLSFiles, make_tls_files
 from redis_lab.lab.waiting import wait_until
 
 HOST = "127.0.0.1"
-# Below the range from which systems take the ports of outgoing connections: a killed node gets its own back.
+# Below the ports that systems give to outgoing connections: a killed node gets its own back.
 PORTS = range(10_000, 32_000)
 START_TIMEOUT = 15.0
 
@@ -64,7 +65,7 @@ class Processes:
             ) from error
 
     def launch(self, specs: dict[NodeSpec, list[str]], login: Login) -> list[Node]:
-        """Start a server for each, with its lines of configuration; all answer when this returns."""
+        """Start a server for each, with its configuration; all answer when this returns."""
         nodes = [self._node(spec, lines, login) for spec, lines in specs.items()]
         for node, (spec, lines) in zip(nodes, specs.items(), strict=True):
             self._until_it_answers(node, spec, lines)
@@ -91,7 +92,7 @@ class Processes:
         self._signal(node, signal.SIGCONT)
 
     def restart(self, node: Node) -> None:
-        """Stop it in good order where it runs (SIGTERM), and start it again on its port and data."""
+        """SIGTERM where it runs, then start it again on its port and data."""
         if node.alive:
             self._signal(node, signal.SIGCONT)
             self._signal(node, signal.SIGTERM)
@@ -143,8 +144,8 @@ class Processes:
         command = [self.server.path, "./redis.conf"]
         command += ["--sentinel"] if node.last_role == "sentinel" else []
         try:
-            with open(folder / "redis.log", "ab") as log:
-                # A session of its own: the notebook's Stop button interrupts the kernel's whole group.
+            with (folder / "redis.log").open("ab") as log:
+                # Its own session: a notebook's Stop button interrupts the kernel's group.
                 child = subprocess.Popen(
                     command,
                     cwd=folder,
@@ -188,7 +189,9 @@ class Processes:
     def _obituary(self, node: Node) -> Exception:
         """Why a server ended as soon as it was started, in its own words."""
         said = self._log(node, 40)
-        if re.search("Address already in use|Failed listening on port|Could not create server", said):
+        if re.search(
+            "Address already in use|Failed listening on port|Could not create server", said
+        ):
             return PortTaken(f"port {node.port} of {node.name} was taken by another program")
         fatal = said.rpartition("FATAL CONFIG FILE ERROR")[2] if "FATAL CONFIG" in said else ""
         complaint = fatal.partition("***")[2] or "\n".join(

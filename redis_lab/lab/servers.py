@@ -55,7 +55,7 @@ class Server:
 
     @cached_property
     def tls(self) -> bool:
-        """Whether it was built with TLS: it is asked to start with a certificate that is not there."""
+        """Whether it was built with TLS: asked by a start with a certificate that is not there."""
         said = _run([self.path, "--port", "0", "--tls-port", "1", "--tls-cert-file", "/no/cert"])
         return not re.search("Bad directive|Failed finding TLS|Missing implement", said)
 

@@ -82,10 +82,11 @@ def data_nodes(primaries: int, replicas: int) -> tuple[NodeSpec, ...]:
 
 
 def directives(shape: Shape, spec: NodeSpec, tls: dict[str, str]) -> list[str]:
-    """The lines of a node's configuration, but for port, addresses and modules: those are the runner's.
+    """A node's configuration but for port, address and modules: those are the runner's.
 
-    Nodes log in to each other as users of their own, one for each node: switching such a user off on
-    one side and killing its connections cuts exactly that pair apart, while clients notice nothing.
+    Nodes log in to each other as users of their own, one for each node: switching such a user off
+    on one side and killing its connections cuts exactly that pair apart, while clients notice
+    nothing.
     """
     me, others = f"{PEER}{spec.name}", [node for node in shape.nodes if node != spec]
     lines = [f"user {shape.login.user} on >{shape.login.password} ~* &* +@all"]
@@ -123,7 +124,7 @@ def checked_users(users: Any) -> dict[str, tuple[str, str]]:
 
 
 def as_lines(config: dict[str, Any]) -> list[str]:
-    """redis.conf lines; a list gives one line for each of its values, True and False are yes and no."""
+    """redis.conf lines; a list gives a line for each value, True and False are yes and no."""
     lines = []
     for name, value in config.items():
         for one in value if isinstance(value, list | tuple) else [value]:

@@ -40,7 +40,7 @@ class TLSFiles:
 
 
 def make_tls_files(folder: Path, mutual: bool) -> TLSFiles:
-    """A new CA, a server certificate for localhost and 127.0.0.1, a client certificate; keys are 0600."""
+    """A new CA, a certificate for localhost and 127.0.0.1, one for clients; keys are 0600."""
     import trustme
 
     folder.mkdir(mode=0o700)

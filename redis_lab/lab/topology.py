@@ -2,20 +2,17 @@
 
 import contextlib
 import os
-import shlex
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import clients, drawing, faults, formation, guard, health
+from redis_lab.lab import access, drawing, faults, guard, partition, state
 from redis_lab.lab.events import LabEvent, sentinel_events
 from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
-from redis_lab.lab.shapes import SERVICE, Login, Shape, directives
-from redis_lab.lab.waiting import wait_until
+from redis_lab.lab.shapes import Shape
 
 
 class Topology:
@@ -44,7 +41,7 @@ class Topology:
 
     @property
     def shape(self) -> str:
-        """"standalone", "replicated", "sentinel", "cluster", "secure" or "attached"."""
+        """ "standalone", "replicated", "sentinel", "cluster", "secure" or "attached"."""
         return self._shape.name
 
     @property
@@ -92,19 +89,7 @@ class Topology:
         Raises LabUnavailable while the servers name none.
         """
         self._require_running()
-        names = {node.internal_address: node for node in self.data_nodes}
-        named: list[Node | None]
-        if self._shape.clustered:
-            named = [names.get(address) for address in health.slot_owners(self.data_nodes) or []]
-        elif self.sentinels:
-            address = health.named_primary(self.sentinels)
-            named = [names.get(address)] if address else []
-        else:
-            named = [health.leader(self.data_nodes)]
-        found = tuple(node for node in named if node)
-        if not found:
-            raise LabUnavailable(f"no majority names a primary: {self._summary()}")
-        return found
+        return state.primaries(self)
 
     @property
     def primary(self) -> Node:
@@ -124,17 +109,11 @@ class Topology:
     @property
     def url(self) -> str:
         """With user and password, of the primary as it is now."""
-        return self._login_node().url_for(self._login(None))
+        return access.any_node(self).url_for(access.login(self, None))
 
     def cli(self, node: Node | str | None = None) -> str:
-        """A redis-cli line for a terminal, to that node or to the primary. It shows the password."""
-        target = self._resolve(node) if node else self._login_node()
-        words = ["redis-cli", "-h", target.host, "-p", str(target.port)]
-        words += ["-c"] if self._shape.clustered else []
-        login = self._login(None)
-        words += ["--user", login.user] if login.user != "default" else []
-        words += self.tls.cli_options() if self.tls else []
-        return f"REDISCLI_AUTH={shlex.quote(login.password)} {shlex.join(words)}"
+        """A redis-cli line for a terminal, to that node or the primary; it shows the password."""
+        return access.cli_line(self, self._resolve(node) if node else access.any_node(self))
 
     @property
     def events(self) -> list[LabEvent]:
@@ -149,47 +128,19 @@ class Topology:
     # clients
 
     def client(self, **kwargs: Any) -> Any:
-        """A redis-py client that follows the primary (Sentinel), routes (cluster) or talks to the one there is.
+        """A redis-py client that follows the primary (Sentinel), or routes (cluster).
 
-        kwargs go to redis-py. By default: decode_responses, protocol 3, timeouts of 2 s, and no retries,
-        since redis-py can't know whether a command that failed was applied. With username= the password
-        of a user of this lab is filled in.
+        kwargs go to redis-py. By default: decode_responses, protocol 3, timeouts of 2 s, and no
+        retries, since redis-py can't know whether a command that failed was applied. With username=
+        the password of a user of this lab is filled in.
         """
-        return self._client(kwargs, asynchronous=False)
+        self._require_running()
+        return access.client(self, kwargs)
 
     def async_client(self, **kwargs: Any) -> Any:
         """The same for redis.asyncio."""
-        return self._client(kwargs, asynchronous=True)
-
-    def _client(self, kwargs: dict[str, Any], asynchronous: bool) -> Any:
         self._require_running()
-        node = self._login_node() if not self.sentinels else self.sentinels[0]
-        options = self._login(kwargs.get("username")).options() | kwargs
-        if self.tls:
-            options = self.tls.client_options() | options
-        if self.sentinels:
-            addresses = [sentinel.address for sentinel in self.sentinels]
-            login = node.login.options()
-            return clients.following(addresses, SERVICE, login, options, asynchronous)
-        if self._shape.clustered:
-            addresses = [each.address for each in self._nodes]
-            return clients.routing(addresses, options, asynchronous)
-        return node.async_client(**options) if asynchronous else node.client(**options)
-
-    def _login(self, user: str | None) -> Login:
-        if user in self.users:
-            return Login(user, self.users[user])
-        if user is None and self.users:
-            return Login(*next(iter(self.users.items())))
-        return self._shape.login
-
-    def _login_node(self) -> Node:
-        try:
-            return self.primary
-        except LabUnavailable:
-            if self._stopped:
-                raise
-            return self.data_nodes[0]
+        return access.client(self, kwargs, asynchronous=True)
 
     # faults
 
@@ -206,7 +157,7 @@ class Topology:
         faults.resume(self, self._resolve(node))
 
     def restart(self, node: Node | str) -> None:
-        """Start a dead node again, or stop a living one in good order and start it; same port and data."""
+        """Start a dead node again, or stop a living one first (SIGTERM); same port and data."""
         faults.restart(self, self._resolve(node))
 
     def failover(self, node: Node | str | None = None) -> None:
@@ -217,12 +168,14 @@ class Topology:
         faults.failover(self, self._resolve(node) if node else self.primary)
 
     def partition(self, *nodes: Node | str) -> None:
-        """Cut these nodes off from all others, but not from each other; clients still reach both sides."""
-        faults.partition(self, [self._resolve(node) for node in nodes])
+        """Cut these nodes off from the others, not from each other; clients reach both sides."""
+        faults.require_own(self)
+        partition.partition(self, [self._resolve(node) for node in nodes])
 
     def heal(self) -> None:
         """End every partition."""
-        faults.heal(self)
+        faults.require_own(self)
+        partition.heal(self)
 
     def flush(self) -> None:
         """Delete all keys, on the servers that this lab started."""
@@ -236,39 +189,14 @@ class Topology:
             primary.ask("FLUSHALL")
 
     def wait_healthy(self, timeout: float = 15.0) -> float:
-        """Ask the servers until those in service are in order: a primary that all agree on, links up.
+        """Ask until the servers in service are in order: a primary all agree on, links up.
 
-        Nodes that were killed, paused or cut off are left out. Where only the routine of Sentinel is
-        waited for (it looks at known replicas every 10 s), it is asked to look more often meanwhile.
-        Returns the seconds waited; raises LabUnavailable that says what is missing.
+        Nodes that were killed, paused or cut off are left out. Where only the routine of Sentinel
+        is waited for (it looks at known replicas every 10 s), it is asked to look more often
+        meanwhile. Returns the seconds waited; raises LabUnavailable that says what is missing.
         """
         self._require_running()
-        quickened = False
-
-        def missing() -> str:
-            nonlocal quickened
-            words = self._missing()
-            if words and not quickened and not self._runner.foreign:
-                quickened = faults.quicken(self)
-            return words
-
-        try:
-            return wait_until(missing, timeout, f"{self.shape} healthy", every=0.02)
-        finally:
-            if quickened:
-                faults.calm(self)
-
-    def _missing(self) -> str:
-        for node in self.data_nodes:
-            self._role(node)
-        if missing := health.answering(self._nodes):
-            return missing
-        if self._shape.clustered:
-            return health.cluster_agrees(self.data_nodes)
-        if self.sentinels:
-            return health.sentinel_group(self.sentinels, self.data_nodes)
-        leader = health.leader(self.data_nodes)
-        return health.replication(leader, self.data_nodes) if leader else "there is no primary"
+        return state.wait_healthy(self, timeout)
 
     # the end
 
@@ -293,25 +221,6 @@ class Topology:
         self.stop()
 
     # inside
-
-    def _start(self) -> None:
-        """Start and form; whatever goes wrong in the middle, nothing stays."""
-        try:
-            self._note(url="", cli="")
-            self._runner.prepare(self._shape.tls, self._shape.mutual)
-            tls = self.tls.directives() if self.tls else {}
-            lines = {spec: directives(self._shape, spec, tls) for spec in self._shape.nodes}
-            self._nodes = tuple(self._runner.launch(lines, self._shape.login))
-            formation.form(self._shape, self._nodes)
-            for node in self._nodes:
-                self._record("start", node, node.last_role)
-            self._note(url=self.url, cli=self.cli())
-        except OSError as error:
-            self.stop()
-            raise LabUnavailable(f"the lab can't be started: {error}") from error
-        except BaseException:
-            self.stop()
-            raise
 
     def _note(self, **addresses: str) -> None:
         note = {
@@ -345,15 +254,9 @@ class Topology:
         if self._stopped:
             raise LabUnavailable(f"this {self.shape} lab was stopped; start another one")
 
-    def _summary(self) -> str:
-        return ", ".join(f"{node.name} {node.last_role} {node.state}" for node in self._nodes)
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self._nodes)
-
     def __repr__(self) -> str:
-        state = "stopped" if self._stopped else self._summary()
-        return f"<{self.shape} lab, {self.server.name} {self.server_version}: {state}>"
+        nodes = "stopped" if self._stopped else state.summary(self)
+        return f"<{self.shape} lab, {self.server.name} {self.server_version}: {nodes}>"
 
     def _repr_html_(self) -> str:
         with contextlib.suppress(RedisError):

@@ -1,0 +1,64 @@
+"""Cutting nodes apart without root or proxy: by the users as which they log in to each other."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import formation
+from redis_lab.lab.node import Node
+from redis_lab.lab.shapes import PEER
+
+if TYPE_CHECKING:
+    from redis_lab.lab.topology import Topology
+
+
+def partition(lab: "Topology", cut: Sequence[Node]) -> None:
+    if not cut:
+        raise ValueError("nodes: name at least one node to cut off")
+    if len(lab.nodes) == 1:
+        raise LabUnavailable("one node alone has nothing to be cut off from")
+    if len(set(cut)) == len(lab.nodes):
+        raise ValueError("nodes: all of them on one side is no partition")
+    if why := lab._runner.can_partition(lab.shape):
+        raise LabUnavailable(
+            f"a {lab.shape} lab can't be partitioned on processes: {why}. "
+            "With Docker it can: backend='docker'. kill, pause and failover work here."
+        )
+    lab._groups.append(frozenset(cut))
+    for node in cut:
+        lab._record("partition", node)
+        node.cut_off = True
+    separate(lab)
+
+
+def heal(lab: "Topology") -> None:
+    if not lab._groups:
+        return
+    lab._record("heal")
+    lab._groups.clear()
+    for node in lab.nodes:
+        node.cut_off = False
+    separate(lab)
+    formation.redial([node for node in lab.sentinels if node.state == "up"])
+
+
+def separate(lab: "Topology") -> None:
+    """Switch the users as which the others log in: off across a partition, on within a side.
+
+    On as well, since a node may have written its users to its file while they were off.
+    """
+    for node in lab.nodes:
+        for other in lab.nodes:
+            if other is not node:
+                apart = any((node in group) != (other in group) for group in lab._groups)
+                _switch(node, f"{PEER}{other.name}", "off" if apart else "on")
+
+
+def _switch(node: Node, user: str, state: str) -> None:
+    with suppress(RedisError):
+        node.ask("ACL", "SETUSER", user, state)
+        if state == "off":
+            node.ask("CLIENT", "KILL", "USER", user)
