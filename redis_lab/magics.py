@@ -1,156 +1,255 @@
-"""%redis, %%redis and %redis_use: raw Redis commands in a notebook, answered as redis-cli answers.
+"""%redis, %%redis and %redis_use: raw Redis commands in a notebook, answered as redis-cli does.
 
-Each node keeps one connection for the life of its lab, so that MULTI, SELECT and HELLO 3 last from cell
-to cell. No cell hangs: commands that stream are refused, and blocking ones end at their own timeout.
-A command is never sent twice.
+Each node keeps one connection for the life of its lab: MULTI, SELECT and HELLO 3 last from cell to
+cell. No cell hangs: commands that stream are refused, those that block end at their own timeout.
+No command is sent twice.
 """
 
+import contextlib
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from IPython.core.completer import CompletionContext, context_matcher
+from IPython.core import completer
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
-from redis import exceptions
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from redis_lab import lab
-from redis_lab.errors import LabUnavailable, RedisLabError
-from redis_lab.replies import ErrorReply, Push, Status, format_reply, split
+from redis_lab.errors import RedisLabError
+from redis_lab.replies import ErrorReply, ReplyParser, Status, format_reply, split
 
-MARGIN = 1.0  # seconds that a blocking command may be late
-COMPLETION_PATIENCE = 0.25  # seconds that a press on Tab may wait for a server
-REDIRECTS = 16
-STYLES = {
-    "command": "opacity:.65",
-    "note": "opacity:.65;font-style:italic",
-    "reply": "",
-    "error": "color:#D55E00;font-weight:bold",
+PATIENCE = 2.0  # seconds to wait for a reply, and what a blocking command may take beyond its own
+# Commands that block, with their timeout as a group, and its unit in seconds.
+BLOCKING = {
+    r"(?:B[LR]POP|BLMOVE|BRPOPLPUSH|BZPOPM(?:IN|AX)) .* (\S+)$": 1.0,
+    r"B[LZ]MPOP (\S+)": 1.0,
+    r"WAIT(?:AOF)? .* (\S+)$": 0.001,
+    r"XREAD(?:GROUP)? .*?\bBLOCK (\S+)": 0.001,
 }
-
-# Where a blocking command's timeout stands, and its unit in seconds.
-TIMEOUTS = {
-    **dict.fromkeys(["BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX"], (-1, 1.0)),
-    **dict.fromkeys(["BLMPOP", "BZMPOP"], (1, 1.0)),
-    **dict.fromkeys(["WAIT", "WAITAOF"], (-1, 0.001)),
-    "DEBUG SLEEP": (2, 1.0),
-}
-_MESSAGES = (
-    "waits for messages for ever: use redis_lab.patterns.Subscriber, or client.pubsub(), in Python"
-)
-_STREAM = "turns the connection into a replica's: rl.replicated() has real ones"
-_SILENT = "leaves commands without a reply: use a pipeline in Python"
 REFUSED = {
-    **dict.fromkeys(["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"], _MESSAGES),
-    **dict.fromkeys(["UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"], "has nothing to end here"),
-    "MONITOR": "streams for ever: use redis_lab.observe.trace(client) in Python",
-    **dict.fromkeys(["SYNC", "PSYNC"], _STREAM),
-    **dict.fromkeys(["CLIENT REPLY"], _SILENT),
+    "[PS]?(UN)?SUBSCRIBE": "is for a client.pubsub() or redis_lab.patterns.Subscriber in Python",
+    "MONITOR": "streams for ever; use redis_lab.observe.trace(client)",
+    "P?SYNC": "streams for ever; rl.replicated() starts real replicas",
+    "CLIENT REPLY": "leaves commands without replies; use client.pipeline()",
 }
+FAINT, RED = "opacity:.65", "color:#D55E00;font-weight:bold"
+STYLES = {"command": FAINT, "note": f"{FAINT};font-style:italic", "reply": "", "error": RED}
+Parts = list[tuple[str, str]]  # what a cell shows: a key of STYLES, and the text
+MATCHER = "redis_lab.commands"
+_OPTIONS = re.compile(r"\s*((?:--(?:raw|errors|on\s+\S+)(?:\s+|$))*)(.*)", re.DOTALL)
 
 
 class CommandFailed(RedisLabError):
-    """A command got an error reply, or none; notebooks show it in one line, without a traceback."""
+    """A command got an error reply, or none; IPython shows it in one line, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"CommandFailed: {self}"]
 
 
-@dataclass(frozen=True)
-class Command:
-    """One command line: its number in the cell (0: it is alone), its text, the words to send."""
-
-    number: int
-    text: str
-    words: list[bytes]
-
-    @classmethod
-    def parse(cls, number: int, text: str) -> "Command":
-        """UsageError for unbalanced quotes, and for a command that would never end."""
-        where = f"line {number}: " if number else ""
-        try:
-            command = cls(number, text, split(text))
-        except ValueError as error:
-            raise UsageError(f"{where}{error}: {text} (nothing was sent)") from None
-        for name in command.names:
-            if name in REFUSED:
-                raise UsageError(f"{where}{name} {REFUSED[name]} (nothing was sent)")
-        return command
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """The command's name, without and with a subcommand, in capitals."""
-        words = [word.decode("latin-1").upper() for word in self.words[:2]]
-        return words[0], " ".join(words)
-
-    @property
-    def patience(self) -> float | None:
-        """Seconds that a blocking command may take: 0.0 is for ever, None is not blocking."""
-        place, unit = TIMEOUTS.get(self.names[0]) or TIMEOUTS.get(self.names[1]) or (0, 1.0)
-        options = [word.upper() for word in self.words]
-        if self.names[0] in ("XREAD", "XREADGROUP") and b"BLOCK" in options:
-            place, unit = options.index(b"BLOCK") + 1, 0.001
-        try:
-            seconds = float(self.words[place]) * unit
-        except (ValueError, IndexError):
-            return None
-        return seconds if 0 <= seconds < 1e6 else None
-
-    def packed(self) -> bytes:
-        """The bytes to send; redis-py's own packer would split a word that contains a space."""
-        return b"*%d\r\n" % len(self.words) + b"".join(
-            b"$%d\r\n%s\r\n" % (len(word), word) for word in self.words
-        )
-
-
-class Transcript:
-    """What a cell shows, in one display: commands, replies, errors and notes."""
-
-    def __init__(self) -> None:
-        self.parts: list[tuple[str, str]] = []
-
-    def add(self, kind: str, text: str) -> None:
-        """kind: one of STYLES."""
-        self.parts.append((kind, text.replace("\r\n", "\n").removesuffix("\n")))
-
-    def show(self) -> None:
-        """As text/plain without colours, and as text/html."""
-        if not self.parts:
-            return
-        spans = [f'<span style="{STYLES[k]}">{html.escape(text)}</span>' for k, text in self.parts]
-        body = "\n".join(spans)
-        page = f'<pre style="margin:0;white-space:pre-wrap">{body}</pre>'
-        plain = "\n".join(text for _, text in self.parts)
-        display({"text/plain": plain, "text/html": page}, raw=True)
-
-
+@dataclass
 class Session:
-    """What the magics keep for one topology: connections, and where MOVED has led."""
+    """What is kept for one topology: connections by node, where MOVED led to, command names."""
 
-    def __init__(self) -> None:
-        self.connections: dict[str, Any] = {}
-        self.at: str | None = None
-        self.names: list[str] = []
+    connections: dict[str, Any] = field(default_factory=dict)
+    at: str | None = None
+    names: list[str] = field(default_factory=list)
 
-    def connect(self, node: Any, transcript: Transcript) -> Any:
-        """The node's connection, opened anew if it broke since; CommandFailed if that fails."""
-        known = self.connections.get(node.name)
-        if known is not None and _is_open(known):
-            return known
-        pool = node.client(protocol=2).connection_pool
-        options = {**pool.connection_kwargs, "parser_class": ReplyParser}
-        connection = pool.connection_class(**options)
+
+@magics_class
+class RedisMagics(Magics):
+    """The magics, the topology they talk to and the connections they keep."""
+
+    def __init__(self, shell: Any):
+        super().__init__(shell)
+        self._chosen: Any = None
+        self._sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+    @no_var_expand
+    @line_cell_magic("redis")  # type: ignore[arg-type]
+    def run(self, line: str, cell: str | None = None) -> None:
+        """Send Redis commands, quoted as in redis-cli, and show the replies as redis-cli does.
+
+            %redis [--on NODE] [--raw] [--errors] COMMAND
+
+            %%redis [--on NODE] [--raw] [--errors]
+            SET user:{7}:name "Ada Lovelace"
+            # a comment
+
+        They go to the primary of the newest topology (see %redis_use), in a cluster with MOVED and
+        ASK followed as by redis-cli -c; with --on to that node, and nothing is followed.
+        --raw is redis-cli's. --errors: error replies are expected, and the next command runs;
+        without it, the first one ends the cell with CommandFailed. {name} and $name are not
+        expanded: braces are hash tags. A %redis line that ends in "?" is IPython's; use %%redis.
+        """
+        head, rest = _OPTIONS.fullmatch(line.rstrip()).groups()  # type: ignore[union-attr]
+        options = head.split()
+        if rest.startswith("--"):
+            raise UsageError(f"{rest.split()[0]}: the options are --on NODE, --raw and --errors")
+        if bool(rest) == (cell is not None):
+            raise UsageError("%redis takes one command, %%redis takes them on the lines below")
+        numbered = enumerate((cell or rest).split("\n"), 2)
+        lines = [(f"line {n}: " if cell else "", text.strip()) for n, text in numbered]
+        lines = [(where, text) for where, text in lines if text and text[0] != "#"]
+        commands = [(where + text, text, _words(where, text)) for where, text in lines]
+        session, topology = self._session()
+        on = options[options.index("--on") + 1] if "--on" in options else None
+        if on is not None and on not in (names := [node.name for node in topology.nodes]):
+            raise UsageError(f"no node {on!r}; there are {', '.join(names)}")
+        raw, parts = "--raw" in options, Parts()
         try:
-            connection.connect()
-        except exceptions.RedisError as error:
-            cause = error.__context__
-            reason = getattr(cause, "strerror", None) or error
-            raise CommandFailed(f"Could not connect to {node.name}: {reason}") from None
-        if known is not None:
-            lost = "was lost: reconnected, without the SELECT, MULTI or HELLO sent before"
-            transcript.add("note", f"-> Connection to {node.name} {lost}")
-        self.connections[node.name] = connection
-        return connection
+            for done, (place, text, words) in enumerate(commands, 1):
+                start, failed = len(parts), ""
+                try:
+                    shown = format_reply(_answer(topology, session, on, words, parts), raw, words)
+                except (ErrorReply, RedisLabError) as error:
+                    failed, is_reply = str(error), isinstance(error, ErrorReply)
+                    shown = format_reply(error, raw, words) if is_reply else failed
+                if failed or len(commands) > 1:
+                    parts.insert(start, ("command", f"{on or ''}> {text}"))
+                parts.append(("error" if failed else "reply", shown))
+                if failed and "--errors" not in options:
+                    left = len(commands) - done
+                    rest = f" (not run: {left} more; --errors runs on)" if left else ""
+                    raise CommandFailed(f"{place}: {failed}{rest}")
+        finally:
+            _show(parts)
+
+    @no_var_expand
+    @line_magic
+    def redis_use(self, line: str) -> None:
+        """%redis_use NAME: talk to the topology in that variable; no NAME: to the newest."""
+        name, ours, running = line.strip(), self.shell.user_ns, lab.running()  # type: ignore[union-attr]
+        names = [n for n in ours if n[0] != "_" and any(ours[n] is each for each in running)]
+        if name and name not in names:
+            raise UsageError(f"no running lab {name!r}; there are: {', '.join(names) or 'none'}")
+        self._chosen = ours[name] if name else None
+        _show([("note", f"%redis talks to {name or 'the newest lab'}: {self._session()[1]!r}")])
+
+    def _session(self) -> tuple[Session, Any]:
+        if not (running := lab.running()):
+            raise UsageError("no topology is running; start one, as in: lab = rl.standalone()")
+        topology = self._chosen if self._chosen in running else running[-1]
+        return self._sessions.setdefault(topology, Session()), topology
+
+    @completer.context_matcher(identifier=MATCHER)
+    def complete(self, context: completer.CompletionContext) -> completer.SimpleMatcherResult:
+        """Commands and subcommands, whose names the server is asked for once."""
+        before, magic, rest = context.text_until_cursor.rpartition("%redis ")
+        if context.cursor_line and re.match(r"\s*%%redis\s", context.full_text):
+            rest = context.text_until_cursor
+        elif not magic or before.endswith("%"):
+            return {"completions": []}
+        session, topology = self._session() if lab.running() else (Session(), None)
+        for node in topology.data_nodes if topology and not session.names else ():
+            with contextlib.suppress(RedisError):
+                session.names = sorted(name.lower() for name in node.ask("COMMAND", "LIST"))
+                break
+        words = _OPTIONS.sub(r"\2", rest).split(" ")
+        group = words[0].lower() + "|" if len(words) > 1 else ""
+        begun = [n for n in session.names if n.startswith(group + words[-1].lower())]
+        names = [n.removeprefix(group) for n in begun if len(words) <= 2]
+        cased = [n if words[-1].islower() else n.upper() for n in names if "|" not in n]
+        found = [completer.SimpleCompletion(name, type="command") for name in cased]
+        return {"completions": found, "matched_fragment": words[-1], "suppress": True}
+
+
+def _words(where: str, text: str) -> list[bytes]:
+    try:
+        words = split(text)
+    except ValueError as error:
+        raise UsageError(f"{where}{text}: {error}; nothing was sent") from None
+    name = b" ".join(words[:2]).decode("latin-1").upper()
+    for names, reason in REFUSED.items():
+        if refused := re.match(rf"({names})(?= |$)", name):
+            raise UsageError(f"{where}{refused[0]} {reason}; nothing was sent")
+    return words
+
+
+def _answer(lab: Any, session: Session, on: str | None, words: list[bytes], parts: Parts) -> Any:
+    """The reply, redirections followed. Raises ErrorReply; CommandFailed if there is no reply."""
+    to_send = [words]
+    if session.at and not lab.node(session.at).alive:
+        session.at = None
+    for _ in range(16):
+        node = lab.node(on or session.at) if on or session.at else lab.primary
+        try:
+            connection = _connect(session, node, parts)
+            return [_exchange(connection, node, each, parts) for each in to_send][-1]
+        except ErrorReply as error:
+            moved = re.fullmatch(r"(MOVED|ASK) (\d+) (.*):(\d+)", str(error))
+            to = (moved[3] or node.internal_host, int(moved[4])) if moved and not on else ("", 0)
+            known = [n.name for n in lab.nodes if to in (n.address, n.internal_address)]
+            if not moved or not known:
+                raise
+            session.at = known[0]
+            to_send = [[b"ASKING"], words] if moved[1] == "ASK" else [words]
+            parts.append(("note", f"-> Redirected to slot [{moved[2]}] located at {to[0]}:{to[1]}"))
+    raise CommandFailed("redirected 16 times: the nodes disagree about the slot")
+
+
+def _connect(session: Session, node: Any, parts: Parts) -> Any:
+    known = session.connections.get(node.name)
+    with contextlib.suppress(RedisError):
+        if known is not None and known.is_connected:
+            known.can_read()
+            return known
+    pool = node.client(protocol=2, socket_timeout=PATIENCE).connection_pool
+    fresh = pool.connection_class(**{**pool.connection_kwargs, "parser_class": ReplyParser})
+    try:
+        fresh.connect()
+    except RedisError as error:
+        reason = getattr(error.__context__, "strerror", None) or error
+        raise CommandFailed(f"Could not connect to {node.name}: {reason}") from None
+    if known is not None:
+        parts.append(("note", f"-> Reconnected to {node.name}; SELECT, MULTI and HELLO are undone"))
+    session.connections[node.name] = fresh
+    return fresh
+
+
+def _exchange(connection: Any, node: Any, words: list[bytes], parts: Parts) -> Any:
+    wait = _patience(words)
+    seconds = PATIENCE + (wait or 0.0)
+    packed = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    try:
+        connection.send_packed_command([b"*%d\r\n%b" % (len(words), packed)], check_health=False)
+        while getattr(reply := connection.read_response(timeout=seconds), "kind", "") == ">":
+            parts.append(("note", format_reply(reply)))
+        return reply
+    except TimeoutError:
+        why = "timeout 0 is for ever" if wait == 0 else "it is paused or busy, and may still do it"
+        raise CommandFailed(f"no reply from {node.name} in {seconds:g} s: {why}") from None
+    except ConnectionError as error:
+        if words[0].upper() == b"SHUTDOWN":
+            return Status(b"-> %b has shut down" % node.name.encode())
+        raise CommandFailed(f"{node.name}: {error}") from None
+
+
+def _patience(words: list[bytes]) -> float | None:
+    """Seconds that a blocking command waits: 0.0 is for ever, None is another command."""
+    text = b" ".join(words).decode("latin-1").upper()
+    for pattern, unit in BLOCKING.items():
+        if timeout := re.match(pattern, text, re.DOTALL):
+            with contextlib.suppress(ValueError):
+                return min(max(0.0, float(timeout[1]) * unit), 1e6)
+    return None
+
+
+def _show(parts: Parts) -> None:
+    tidy = [(kind, text.replace("\r\n", "\n").removesuffix("\n")) for kind, text in parts]
+    spans = [f'<span style="{STYLES[kind]}">{html.escape(text)}</span>' for kind, text in tidy]
+    page = '<pre style="margin:0;white-space:pre-wrap">{}</pre>'.format("\n".join(spans))
+    if parts:
+        display({"text/plain": "\n".join(text for _, text in tidy), "text/html": page}, raw=True)
+
+
+def register(shell: Any) -> None:
+    """Give the shell the magics and their completions; a second time replaces the first."""
+    magics = RedisMagics(shell)
+    shell.register_magics(magics)
+    matchers = shell.Completer.custom_matchers
+    others = [each for each in matchers if getattr(each, "matcher_identifier", "") != MATCHER]
+    matchers[:] = [*others, magics.complete]

@@ -6,7 +6,7 @@ The lab reads it, hands out clients for it, and breaks nothing on it.
 from collections.abc import Iterable
 from typing import Any
 
-import redis
+from redis.connection import parse_url
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from redis_lab.errors import LabUnavailable
@@ -43,12 +43,15 @@ def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
     try:
         said = first.info("server")
         if said["redis_mode"] == "cluster":
-            places = [member.address for member in slots.cluster_view(first).members.values()]
-            nodes = [first, *_others(first, places)]
+            view = slots.cluster_view(first)
+            _is_known_as(first, view.members[view.myself].address)
+            nodes = [first, *_others(first, [each.address for each in view.members.values()])]
         elif said["redis_mode"] == "sentinel":
             nodes = _sentinel_group(first)
         else:
             nodes = [first, *_others(first, _replicas_of(first))]
+            for replica in nodes[1:]:
+                _is_known_as(first, replica.primary_address)
     except AuthenticationError as error:
         raise LabUnavailable(f"{_place(first)} refuses the login in the URL: {error}") from error
     except ResponseError as error:
@@ -70,25 +73,32 @@ def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
 
 def _node_at(url: str) -> Node:
     try:
-        options = dict(redis.ConnectionPool.from_url(url).connection_kwargs)
+        options: dict[str, Any] = dict(parse_url(url))
+        options.pop("connection_class", None)
+        login = Login(options.pop("username", "default"), options.pop("password", ""))
+        host, port = options.pop("host", "localhost"), options.pop("port", 6379)
+        if path := options.pop("path", None):
+            options["unix_socket_path"] = path
+        if url.startswith("rediss://"):
+            options["ssl"] = True
+        node = Node(NodeSpec("redis-1", "primary"), host, port, login, options)
+        node.client().close()
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"url: {url!r} is no redis://, rediss:// or unix:// address") from error
-    login = Login(options.pop("username", None) or "default", options.pop("password", None) or "")
-    host, port = options.pop("host", "localhost"), options.pop("port", 6379)
-    if path := options.pop("path", None):
-        options["unix_socket_path"] = path
-    if url.startswith("rediss://"):
-        options["ssl"] = True
-    return Node(NodeSpec("redis-1", "primary"), host, port, login, options)
+    return node
+
+
+def _is_known_as(node: Node, address: Address | None) -> None:
+    """Note under which address the others dial a node, which the URL may call localhost."""
+    if address and address[0]:
+        node.internal_host, node.internal_port = address
 
 
 def _others(first: Node, places: Iterable[Address], start: int = 2) -> list[Node]:
-    rest = [place for place in dict.fromkeys(places) if place != first.address]
+    extra = {name: value for name, value in first._extra.items() if name != "unix_socket_path"}
+    rest = [place for place in dict.fromkeys(places) if place != first.internal_address]
     specs = named("redis", len(rest) + start - 1, "replica")[start - 1 :]
-    return [
-        Node(spec, *place, first.login, first._extra)
-        for spec, place in zip(specs, rest, strict=True)
-    ]
+    return [Node(spec, *place, first.login, extra) for spec, place in zip(specs, rest, strict=True)]
 
 
 def _replicas_of(node: Node) -> list[Address]:

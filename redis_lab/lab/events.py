@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # 4711:X 23 Nov 2026 01:28:21.079 # +sdown master mymaster 127.0.0.1 6401
 _LOGGED = re.compile(r"^\d+:X (\d+ \w+ \d+ [\d:.]+) [#*] ([+-][\w-]+) ?(.*)$", re.MULTILINE)
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 LOG_LINES = 2000
 
 
@@ -37,4 +38,7 @@ def sentinel_events(sentinel: "Node") -> list[LabEvent]:
 
 
 def _seconds(logged: str) -> float:
-    return datetime.strptime(logged, "%d %b %Y %H:%M:%S.%f").timestamp()
+    # Redis writes English names of months, whatever the locale here makes of %b.
+    day, month, rest = logged.split(" ", 2)
+    number = MONTHS.index(month) + 1
+    return datetime.strptime(f"{day} {number} {rest}", "%d %m %Y %H:%M:%S.%f").timestamp()

@@ -2,7 +2,8 @@
 
 Run as a script, this file is the guard. It holds the other end of a pipe to the process that
 started the labs; when that process ends, however it ends, the guard kills its servers and removes
-its folders. Servers are recognised by a token in their environment, never by name.
+its folders. Servers are recognised by the folder they work in, whose name holds the lab's random
+id, never by their own name: Redis overwrites its arguments and its environment (setproctitle).
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-TOKEN = "REDIS_LAB_ID"
+PREFIX = "redis-lab-"
 Owner = tuple[int, float]
 
 
@@ -36,56 +37,71 @@ def state_folder() -> Path:
 
 def owner() -> Owner:
     """This process, told apart from a later one that gets the same number."""
-    import psutil
-
-    return os.getpid(), psutil.Process().create_time()
+    return os.getpid(), _born(os.getpid())
 
 
 def is_running(who: Owner) -> bool:
+    """Whether that very process still runs; a zombie does not."""
     import psutil
 
     try:
-        process = psutil.Process(who[0])
-        return process.create_time() == who[1] and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        alive = psutil.Process(who[0]).status() != psutil.STATUS_ZOMBIE
+        return alive and _born(who[0]) == who[1]
+    except (psutil.Error, OSError):
         return False
+
+
+def _born(pid: int) -> float:
+    """When a process began: on Linux in ticks since boot, which no change of the clock moves."""
+    import psutil
+
+    if sys.platform == "linux":
+        return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return psutil.Process(pid).create_time()
 
 
 def write_note(lab_id: str, note: dict[str, Any]) -> None:
     """Note a lab, atomically and for this user's eyes only (the password is in its URL)."""
-    path = state_folder() / f"{lab_id}.json"
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(note))
-    draft.replace(path)
+    folder = state_folder()
+    number, draft = tempfile.mkstemp(f".{os.getpid()}", f"{lab_id}.", folder)
+    with open(number, "w") as file:
+        json.dump(note, file)
+    Path(draft).replace(folder / f"{lab_id}.json")
 
 
 def forget(lab_id: str) -> None:
-    """Remove a lab's note."""
-    (state_folder() / f"{lab_id}.json").unlink(missing_ok=True)
+    """Remove a lab's note, and what is left of an attempt to write it."""
+    for path in state_folder().iterdir():
+        if path.name.partition(".")[0] == lab_id:
+            path.unlink(missing_ok=True)
 
 
 def notes() -> dict[str, dict[str, Any]]:
-    """All noted labs by id; a note that can't be read is removed."""
+    """All noted labs by id; a note that makes no sense is removed."""
     found = {}
     for path in sorted(state_folder().glob("*.json")):
-        try:
-            found[path.stem] = json.loads(path.read_text())
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError):
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            try:
+                note = json.loads(path.read_bytes())
+                pid, born = note["owner"]
+                found[path.stem] = {**note, "owner": (int(pid), float(born))}
+            except (ValueError, TypeError, KeyError):
+                path.unlink()
     return found
 
 
 def processes_of(lab_ids: set[str]) -> list[Any]:
-    """The living processes (psutil) that carry one of these labs' tokens."""
+    """The living processes (psutil) that work in one of these labs' folders.
+
+    A terminal in which someone went there to read a log is none of them.
+    """
     import psutil
 
+    folders = {f"{PREFIX}{lab_id}" for lab_id in lab_ids}
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(TOKEN) in lab_ids:
+            if folders & set(Path(process.cwd()).parts) and process.terminal() is None:
                 found.append(process)
     return found
 
@@ -112,14 +128,19 @@ def leftovers() -> set[str]:
     return {
         lab_id
         for lab_id, note in notes().items()
-        if not note.get("detached") and not is_running(tuple(note["owner"]))
+        if not note.get("detached") and not is_running(note["owner"])
     }
 
 
 def sweep() -> set[str]:
     """Remove what dead owners left; returns the ids of the labs removed."""
+    import psutil
+
     if gone := leftovers():
         remove(gone)
+    for draft in state_folder().glob("*.*.*"):
+        if draft.suffix[1:].isdigit() and not psutil.pid_exists(int(draft.suffix[1:])):
+            draft.unlink(missing_ok=True)
     return gone
 
 
@@ -129,7 +150,8 @@ def start() -> int:
 
     ours, theirs = os.pipe()
     subprocess.Popen(
-        [sys.executable, "-I", __file__, str(os.getpid())],
+        # -P keeps a learner's json.py out; -I would also lose what was installed with pip --user.
+        [sys.executable, "-P", __file__, str(os.getpid())],
         stdin=ours,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -149,6 +171,8 @@ def main(parent: int) -> None:
     while os.getppid() == parent:
         if select.select([0], [], [], 0.5)[0] and not os.read(0, 1):
             time.sleep(0.02)
+    # A child that was just being started holds the pipe until it has become a server.
+    select.select([0], [], [], 0.5)
     sweep()
 
 

@@ -43,7 +43,7 @@ class Node:
         self.cut_off = False
         self.last_role = spec.role
         self._extra = extra or {}
-        self._is_alive: Callable[[], bool] = self._answers
+        self._is_alive: Callable[[], bool] | None = None
         self._read_log: Callable[[int], str] = lambda lines: ""
         self._asking: redis.Redis | None = None
 
@@ -76,7 +76,7 @@ class Node:
     @property
     def alive(self) -> bool:
         """Whether the server exists; a paused one does, it answers nobody."""
-        return self._is_alive()
+        return self._is_alive() if self._is_alive else self._answers()
 
     @property
     def state(self) -> str:
@@ -115,14 +115,16 @@ class Node:
 
     def ask(self, *command: str | int) -> Any:
         """The reply to one command as the server sent it; an answer must come within 0.2 s."""
-        if self.paused or not self.alive:
+        if self.paused or (self._is_alive and not self._is_alive()):
             raise redis.ConnectionError(f"{self.name} is {self.state}")
-        if self._asking is None:
-            self._asking = self.client(
+        asking = self._asking
+        if asking is None:
+            asking = self.client(
                 socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, client_name="redis-lab"
             )
-            self._asking.response_callbacks.clear()
-        return self._asking.execute_command(*command)
+            asking.response_callbacks.clear()
+            self._asking = asking
+        return asking.execute_command(*command)
 
     def info(self, section: str) -> dict[str, str]:
         """One section of INFO, values as text."""
@@ -135,14 +137,14 @@ class Node:
 
     def hang_up(self) -> None:
         """Close the connection that asking uses."""
-        if self._asking is not None:
-            self._asking.close()
-            self._asking = None
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            # What another thread is asking just now goes on to its end.
+            asking.connection_pool.disconnect(inuse_connections=False)
 
     def _answers(self) -> bool:
         try:
-            with self.client(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as asking:
-                return bool(asking.ping())
+            return bool(self.ask("PING"))
         except RedisError:
             return False
 

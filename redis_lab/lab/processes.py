@@ -1,8 +1,7 @@
 """The runner that starts redis-server children of this process, and breaks them with signals.
 
-It knows no topology: it is given names, roles and lines of configuration. Every server has a folder
-of its own, a free port that is never 6379, and a token in its environment by which the guard finds
-it.
+It knows no topology: it is given names, roles and lines of configuration. Every server has a free
+port that is never 6379, and works in a folder of its own, by which the guard finds it.
 """
 
 import contextlib
@@ -48,10 +47,12 @@ class Processes:
     def __init__(self, lab_id: str, server: Server, modules: Sequence[str] = ()):
         self.lab_id = lab_id
         self.server = server
-        self.folder = Path(tempfile.gettempdir(), f"redis-lab-{lab_id}")
+        self.folder = Path(tempfile.gettempdir(), f"{guard.PREFIX}{lab_id}")
         self.tls: TLSFiles | None = None
         self._load = [path for module, path in server.module_files if module in modules]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._log_starts: dict[str, int] = {}
+        self._pid = os.getpid()
 
     def prepare(self, tls: bool, mutual: bool) -> None:
         """Make the lab's folder, and certificates where they are needed."""
@@ -73,7 +74,7 @@ class Processes:
 
     def kill(self, node: Node) -> None:
         """SIGKILL, and wait until the process is gone."""
-        self._signal(node, signal.SIGKILL)
+        _kill(self._children[node.name])
         self._wait_gone(node, START_TIMEOUT)
 
     def pause(self, node: Node) -> None:
@@ -104,8 +105,7 @@ class Processes:
     def stop(self) -> None:
         """Kill all servers at once and remove the folder; there is nothing here to save."""
         for child in self._children.values():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _kill(child)
         for child in self._children.values():
             child.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -145,6 +145,7 @@ class Processes:
         command += ["--sentinel"] if node.last_role == "sentinel" else []
         try:
             with (folder / "redis.log").open("ab") as log:
+                self._log_starts[node.name] = log.tell()
                 # Its own session: a notebook's Stop button interrupts the kernel's group.
                 child = subprocess.Popen(
                     command,
@@ -153,7 +154,6 @@ class Processes:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    env={**os.environ, guard.TOKEN: self.lab_id},
                 )
         except OSError as error:
             raise LabUnavailable(f"{self.server.path} can't be started: {error}") from error
@@ -188,7 +188,8 @@ class Processes:
 
     def _obituary(self, node: Node) -> Exception:
         """Why a server ended as soon as it was started, in its own words."""
-        said = self._log(node, 40)
+        log = (self.folder / node.name / "redis.log").read_bytes()
+        said = log[self._log_starts[node.name] :].decode(errors="replace")
         if re.search(
             "Address already in use|Failed listening on port|Could not create server", said
         ):
@@ -215,11 +216,21 @@ class Processes:
 
     def _runs(self, node: Node) -> bool:
         child = self._children.get(node.name)
+        if os.getpid() != self._pid:  # a forked child can't wait for the children of its parent
+            return child is not None and psutil.pid_exists(child.pid)
         return child is not None and child.poll() is None
 
     def _log(self, node: Node, count: int) -> str:
-        lines = (self.folder / node.name / "redis.log").read_text(errors="replace").splitlines()
-        return "\n".join(lines[-count:])
+        with contextlib.suppress(FileNotFoundError):  # as after stop()
+            log = (self.folder / node.name / "redis.log").read_text(errors="replace")
+            return "\n".join(log.splitlines()[-count:])
+        return ""
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """The server and what it forked; not once it was waited for: its number is free then."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 class PortTaken(LabUnavailable):

@@ -143,7 +143,7 @@ def _inspect(path: str) -> Server:
 def _run(command: list[str]) -> str:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10
+            command, stdin=subprocess.DEVNULL, capture_output=True, errors="replace", timeout=10
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"({error})"

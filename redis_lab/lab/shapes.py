@@ -140,7 +140,7 @@ def checked_config(config: Any) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise TypeError(f"config: a dict of redis.conf directives, not {type(config).__name__}")
     for name, value in config.items():
-        if not isinstance(name, str) or not name or set(name) & set(" \n\r\"'#"):
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name, re.ASCII):
             raise ValueError(f"config: {name!r} is no name of a directive")
         if name.lower() in RESERVED:
             raise ValueError(f"config: {name!r} is the lab's own to choose")

@@ -205,14 +205,16 @@ class Topology:
         if self._stopped or self._pid != os.getpid():
             return
         self._stopped = True
-        for sentinel in self.sentinels:
-            self._faults += sentinel_events(sentinel)
-        self._record("stop")
-        for node in self._nodes:
-            node.hang_up()
-        self._runner.stop()
-        if not self._runner.foreign:
-            guard.forget(self.id)
+        try:
+            for sentinel in self.sentinels:
+                self._faults += sentinel_events(sentinel)
+            self._record("stop")
+            for node in self._nodes:
+                node.hang_up()
+        finally:
+            self._runner.stop()
+            if not self._runner.foreign:
+                guard.forget(self.id)
 
     def __enter__(self) -> "Topology":
         return self
@@ -223,11 +225,12 @@ class Topology:
     # inside
 
     def _note(self, **addresses: str) -> None:
+        """Keep the list of running labs up to date; nothing outlives us before it has started."""
         note = {
             "shape": self.shape,
             "server": str(self.server),
             "owner": guard.owner(),
-            "detached": self.detached,
+            "detached": self.detached and bool(addresses["url"]),
             "backend": self._runner.backend,
             "folder": str(self._runner.folder),
             "nodes": [[node.name, node.port, node.pid] for node in self._nodes],

@@ -29,28 +29,46 @@ class Span:
         return f"{self.role}, {state}" if state else self.role
 
 
-def data_nodes(lab: Any) -> list[Any]:
-    return [node for node in lab.nodes if node.role != "sentinel"]
+@dataclass(frozen=True)
+class Seen:
+    """A lab as the figure found it. Asked once: a Topology asks its servers each time.
+
+    roles: of the data nodes, by name; names: of the data nodes, by "host port"; events: by time.
+    """
+
+    roles: dict[str, str]
+    names: dict[str, str]
+    events: list[Any]
 
 
-def spans(lab: Any, end: float) -> dict[str, list[Span]]:
+def look(lab: Any) -> Seen:
+    roles = {node.name: node.role for node in lab.nodes}
+    nodes = [node for node in lab.nodes if roles[node.name] != "sentinel"]
+    names = {
+        f"{getattr(node, host, '')} {getattr(node, port, '')}": node.name
+        for host, port in (("host", "port"), ("internal_host", "internal_port"))
+        for node in nodes
+    }
+    events = sorted(lab.events, key=lambda event: event.at)
+    return Seen({node.name: roles[node.name] for node in nodes}, names, events)
+
+
+def spans(seen: Seen, end: float) -> dict[str, list[Span]]:
     """The spans of each data node up to `end`, in order.
 
     A lab notes a role when it looks; when a Sentinel told of the change earlier, its time is taken.
     """
     lanes: dict[str, list[Span]] = {}
-    events = sorted([*lab.events, *_roles_told(lab)], key=lambda event: event.at)
-    for node in data_nodes(lab):
-        mine = [event for event in events if event.node in (node.name, "")]
-        now = Span(float("-inf"), end, node.role)
+    events = sorted([*seen.events, *_roles_told(seen)], key=lambda event: event.at)
+    for name, role in seen.roles.items():
+        now = Span(float("-inf"), end, role)
         lane = []
-        for event in mine:
-            changed = _after(event, now)
+        for event in events:
+            changed = _after(event, now) if event.node in (name, "") else now
             if changed != now:
                 lane.append(replace(now, end=event.at))
                 now = replace(changed, start=event.at)
-        lane.append(now)
-        lanes[node.name] = [span for span in lane if span.start < span.end]
+        lanes[name] = [span for span in (*lane, now) if span.start < span.end]
     return lanes
 
 
@@ -77,25 +95,21 @@ class _Told:
     kind: str = "role"
 
 
-def _roles_told(lab: Any) -> Iterable[_Told]:
+def _roles_told(seen: Seen) -> Iterable[_Told]:
     """Role changes as Sentinels log them: "+promoted-slave slave host:port host port @ …"."""
-    names = {}
-    for node in data_nodes(lab):
-        for host, port in (("internal_host", "internal_port"), ("host", "port")):
-            names[f"{getattr(node, host, '')} {getattr(node, port, '')}"] = node.name
-    for event in lab.events:
+    for event in seen.events:
         words = event.detail.split()
         if event.kind == "sentinel" and words and words[0] in _TOLD:
-            name = names.get(" ".join(words[3:5]))
+            name = seen.names.get(" ".join(words[3:5]))
             if name:
                 yield _Told(event.at, name, _TOLD[words[0]])
 
 
-def sentinel_marks(events: Iterable[Any], since: float, most: int = 5) -> list[tuple[float, str]]:
+def sentinel_marks(seen: Seen, since: float, most: int = 5) -> list[tuple[float, str]]:
     """When Sentinels first said something that matters after each fault, as (time, word)."""
     marks: list[tuple[float, str]] = []
     said: set[str] = set()
-    for event in events:
+    for event in seen.events:
         if event.kind in BREAKS:
             said.clear()
         words = event.detail.split()

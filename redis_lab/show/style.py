@@ -7,7 +7,6 @@ never changes the learner's rcParams.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -25,6 +24,7 @@ INK = "#222222"
 _SHEET = Path(__file__).with_name("redis_lab.mplstyle")
 _SCALES = {"page": 1.0, "projector": 1.25}
 _scale = 1.0
+_WIDTH = 8.0  # inches
 
 
 def use(place: str) -> None:
@@ -46,29 +46,69 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(**options: Any) -> Axes:
-    """The axes of a new figure of our size; call it inside style()."""
-    return plt.subplots(**options)[1]
+def figure(finding: str, margin: float = 0.9, lines: float = 0, least: float = 4.5) -> Axes:
+    """The axes of a new figure, 8 by 4.5 in, with room for `finding` as its headline.
+
+    margin: inches for the labels at the left; lines: taller if so many lines of text need it;
+    least: inches of height. Call it inside style().
+    """
+    head = 0.25 + line() * 1.2 * (1 + _folded(finding, _WIDTH - 0.3).count("\n"))
+    foot = 0.2 + 2 * line()
+    height = max(least, head + lines * line() + foot)
+    fig, ax = plt.subplots(figsize=(_WIDTH, height))
+    fig.subplots_adjust(
+        left=margin / _WIDTH,
+        right=1 - 1.4 * line() / _WIDTH,
+        top=1 - head / height,
+        bottom=foot / height,
+    )
+    return ax
 
 
 def headline(ax: Axes, finding: str) -> None:
     """Set the title, which is the finding, from the figure's left edge; two lines if need be."""
-    box, room = ax.get_position(), inches(ax)[0]
-    left, right = (0.02 - box.x0) / box.width, (0.99 - box.x0) / box.width
-    if ax.get_subplotspec() is not None and len(ax.get_figure().axes) > 1:
-        left, right = 0.0, 1.0
-    size = mpl.rcParams["axes.titlesize"]
-    if text_width(finding, size, "bold") > (right - left) * room:
-        words, half = finding.split(" "), len(finding) / 2
-        at = min(range(1, len(words)), key=lambda n: abs(len(" ".join(words[:n])) - half))
-        finding = " ".join(words[:at]) + "\n" + " ".join(words[at:])
-    ax.set_title(finding, x=left, ha="left")
+    alone = ax.figure is not None and len(ax.figure.axes) == 1
+    box, width = ax.get_position(), inches(ax)[0]
+    left = 0.15 / width - box.x0 / box.width if alone else 0.0
+    ax.set_title(_folded(finding, width / box.width - 0.3 if alone else width), x=left, ha="left")
+
+
+def _folded(text: str, room: float) -> str:
+    """`text` in lines of at most `room` inches: broken at a colon, else lines of like length."""
+    head, _, rest = text.partition(": ")
+    for lines in ([text], [f"{head}:", rest]):
+        if all(_fits(line, room) for line in lines):
+            return "\n".join(lines)
+    folded = _wrapped(text, room)
+    while len(tighter := _wrapped(text, room * 0.97)) == len(folded) and room > 1:
+        folded, room = tighter, room * 0.97
+    return "\n".join(folded)
+
+
+def _wrapped(text: str, room: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _fits(longer, room) or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _fits(text: str, room: float) -> bool:
+    return text_width(text, mpl.rcParams["axes.titlesize"], "bold") <= room
 
 
 def inches(ax: Axes) -> tuple[float, float]:
     """Width and height of the axes."""
     box = ax.get_window_extent()
     return box.width / ax.figure.dpi, box.height / ax.figure.dpi
+
+
+def line() -> float:
+    """Inches from one line of text to the next."""
+    return float(mpl.rcParams["font.size"]) / 72 * 1.25
 
 
 def text_width(text: str, size: float | None = None, weight: str = "normal") -> float:
@@ -79,4 +119,4 @@ def text_width(text: str, size: float | None = None, weight: str = "normal") -> 
 
 def duration(seconds: float) -> str:
     """A length of time as a title says it: "2.9 s", "56 ms"."""
-    return f"{seconds:.1f} s" if seconds >= 0.95 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds >= 0.2 else f"{seconds * 1000:.0f} ms"

@@ -1,0 +1,44 @@
+# make lab        open the course        make test       all tests, notebooks included
+# make bench      speed, as ratios       make notebooks  run notebooks and store their outputs
+# ARGS=… goes to the command, N=62 chooses a notebook.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+ARGS   ?=
+N      ?=
+
+.PHONY: lab test bench notebooks docs lint clean
+
+lab: $(VENV)/.course
+	@$(BIN)/redis-lab doctor --fix --quiet
+	@$(BIN)/redis-lab lab $(ARGS)
+
+test: $(VENV)/.test
+	@$(BIN)/redis-lab doctor --fix --quiet
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: $(VENV)/.test
+	$(BIN)/python -m pytest tests/benchmarks/bench_*.py -p no:cacheprovider -qs $(ARGS)
+
+notebooks: $(VENV)/.test
+	$(BIN)/python -m redis_lab.course.execute $(N)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.course $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Redis Lab needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

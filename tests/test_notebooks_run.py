@@ -1,0 +1,58 @@
+"""Every notebook runs to its end, by two runners that know nothing of each other, and leaves nothing."""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from redis_lab.course.catalogue import Entry, can_run, notebooks
+from redis_lab.course.execute import CELL_TIMEOUT, execute
+from redis_lab.lab.servers import find_server
+
+pytestmark = pytest.mark.notebooks
+ENTRIES = notebooks()
+
+
+@pytest.fixture(params=ENTRIES, ids=lambda entry: entry.path.stem)
+def entry(request) -> Entry:
+    """A notebook that can run on the server here; the others are skipped by name, with the reason."""
+    if reason := can_run(request.param, find_server()):
+        pytest.skip(f"{request.param.path.name}: {reason}")
+    return request.param
+
+
+@pytest.fixture
+def labs(tmp_path, monkeypatch) -> Path:
+    """Where the labs of one run leave their notes."""
+    monkeypatch.setenv("REDIS_LAB_STATE", str(tmp_path / "state"))
+    return tmp_path / "state" / "labs"
+
+
+def test_nbval_runs_every_cell(entry, labs, tmp_path):
+    """Under nbval each code cell passes; an xfail, an xpass or a skipped cell is a failure."""
+    report = tmp_path / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "--nbval-lax"]
+    command += ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}"]
+    command += [f"--junitxml={report}", "-q", str(entry.path)]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True)
+    cells = ElementTree.parse(report).getroot().findall(".//testcase")
+    troubled = [cell.get("name") for cell in cells if len(cell)]
+    code = [cell for cell in nbformat.read(entry.path, 4).cells if cell.cell_type == "code"]
+    assert not troubled and done.returncode == 0, f"{troubled}\n{done.stdout[-6000:]}"
+    assert len(cells) == len(code)
+    assert not list(labs.glob("*.json"))
+
+
+def test_nbclient_shows_no_error_and_no_warning(entry, labs, tmp_path):
+    """In a second, independent run no cell prints an error or a warning."""
+    notebook = nbformat.read(entry.path, 4)
+    execute(notebook, tmp_path)
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert shown
+    assert [output for output in shown if output.output_type == "error"] == []
+    assert [output.text for output in shown if output.get("name") == "stderr"] == []
+    assert not list(labs.glob("*.json"))
