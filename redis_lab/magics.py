@@ -1,8 +1,7 @@
 """%redis, %%redis and %redis_use: raw Redis commands in a notebook, answered as redis-cli does.
 
 Each node keeps one connection for the life of its lab: MULTI, SELECT and HELLO 3 last from cell to
-cell. No cell hangs: commands that stream are refused, those that block end at their own timeout.
-No command is sent twice.
+cell. No command is sent twice, and no cell hangs: what blocks ends at its own timeout.
 """
 
 import contextlib
@@ -18,20 +17,20 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.display import display
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
-from redis_lab import lab
 from redis_lab.errors import RedisLabError
+from redis_lab.lab import running
 from redis_lab.replies import ErrorReply, ReplyParser, Status, format_reply, split
 
 PATIENCE = 2.0  # seconds to wait for a reply, and what a blocking command may take beyond its own
 # Commands that block, with their timeout as a group, and its unit in seconds.
 BLOCKING = {
-    r"(?:B[LR]POP|BLMOVE|BRPOPLPUSH|BZPOPM(?:IN|AX)) .* (\S+)$": 1.0,
-    r"B[LZ]MPOP (\S+)": 1.0,
-    r"WAIT(?:AOF)? .* (\S+)$": 0.001,
-    r"XREAD(?:GROUP)? .*?\bBLOCK (\S+)": 0.001,
+    r"(?:B[LR]POP|BLMOVE|BRPOPLPUSH|BZPOPM(?:IN|AX)) .* (\d*\.?\d+)$": 1.0,
+    r"B[LZ]MPOP (\d*\.?\d+) ": 1.0,
+    r"WAIT(?:AOF)? .* (\d+)$": 0.001,
+    r"XREAD(?:GROUP)? .*?\bBLOCK (\d+) ": 0.001,
 }
 REFUSED = {
-    "[PS]?(UN)?SUBSCRIBE": "is for a client.pubsub() or redis_lab.patterns.Subscriber in Python",
+    "[PS]?(UN)?SUBSCRIBE": "is for client.pubsub() or redis_lab.patterns.Subscriber, in Python",
     "MONITOR": "streams for ever; use redis_lab.observe.trace(client)",
     "P?SYNC": "streams for ever; rl.replicated() starts real replicas",
     "CLIENT REPLY": "leaves commands without replies; use client.pipeline()",
@@ -74,27 +73,24 @@ class RedisMagics(Magics):
         """Send Redis commands, quoted as in redis-cli, and show the replies as redis-cli does.
 
             %redis [--on NODE] [--raw] [--errors] COMMAND
-
             %%redis [--on NODE] [--raw] [--errors]
             SET user:{7}:name "Ada Lovelace"
             # a comment
 
         They go to the primary of the newest topology (see %redis_use), in a cluster with MOVED and
         ASK followed as by redis-cli -c; with --on to that node, and nothing is followed.
-        --raw is redis-cli's. --errors: error replies are expected, and the next command runs;
-        without it, the first one ends the cell with CommandFailed. {name} and $name are not
-        expanded: braces are hash tags. A %redis line that ends in "?" is IPython's; use %%redis.
+        --errors: error replies are expected, and the next command runs; without it, the first one
+        ends the cell with CommandFailed. {name} and $name are not expanded: braces are hash tags.
+        A %redis line that ends in "?" is IPython's; use %%redis.
         """
         head, rest = _OPTIONS.fullmatch(line.rstrip()).groups()  # type: ignore[union-attr]
         options = head.split()
-        if rest.startswith("--"):
-            raise UsageError(f"{rest.split()[0]}: the options are --on NODE, --raw and --errors")
-        if bool(rest) == (cell is not None):
-            raise UsageError("%redis takes one command, %%redis takes them on the lines below")
-        numbered = enumerate((cell or rest).split("\n"), 2)
-        lines = [(f"line {n}: " if cell else "", text.strip()) for n, text in numbered]
-        lines = [(where, text) for where, text in lines if text and text[0] != "#"]
-        commands = [(where + text, text, _words(where, text)) for where, text in lines]
+        if rest.startswith("--") or bool(rest) == (cell is not None):
+            raise UsageError("%redis [--on NODE] [--raw] [--errors] COMMAND; %%redis: one a line")
+        numbered = enumerate(map(str.strip, (cell or rest).split("\n")), 2)
+        told = [(n, text) for n, text in numbered if text and not text.startswith("#")]
+        lines = [(f"line {n}: {text}" if cell else text, text) for n, text in told]
+        commands = [(place, text, _words(place, text)) for place, text in lines]
         session, topology = self._session()
         on = options[options.index("--on") + 1] if "--on" in options else None
         if on is not None and on not in (names := [node.name for node in topology.nodes]):
@@ -106,8 +102,7 @@ class RedisMagics(Magics):
                 try:
                     shown = format_reply(_answer(topology, session, on, words, parts), raw, words)
                 except (ErrorReply, RedisLabError) as error:
-                    failed, is_reply = str(error), isinstance(error, ErrorReply)
-                    shown = format_reply(error, raw, words) if is_reply else failed
+                    failed, shown = str(error), format_reply(error, raw, words)
                 if failed or len(commands) > 1:
                     parts.insert(start, ("command", f"{on or ''}> {text}"))
                 parts.append(("error" if failed else "reply", shown))
@@ -122,57 +117,55 @@ class RedisMagics(Magics):
     @line_magic
     def redis_use(self, line: str) -> None:
         """%redis_use NAME: talk to the topology in that variable; no NAME: to the newest."""
-        name, ours, running = line.strip(), self.shell.user_ns, lab.running()  # type: ignore[union-attr]
-        names = [n for n in ours if n[0] != "_" and any(ours[n] is each for each in running)]
+        name, ours, labs = line.strip(), self.shell.user_ns, running()  # type: ignore[union-attr]
+        names = [n for n in ours if n[0] != "_" and any(ours[n] is each for each in labs)]
         if name and name not in names:
             raise UsageError(f"no running lab {name!r}; there are: {', '.join(names) or 'none'}")
         self._chosen = ours[name] if name else None
-        _show([("note", f"%redis talks to {name or 'the newest lab'}: {self._session()[1]!r}")])
+        note = f"%redis talks to {name or 'the newest lab'} ({self._session()[1].shape})"
+        _show([("note", note)])
 
     def _session(self) -> tuple[Session, Any]:
-        if not (running := lab.running()):
+        if not (labs := running()):
             raise UsageError("no topology is running; start one, as in: lab = rl.standalone()")
-        topology = self._chosen if self._chosen in running else running[-1]
+        topology = self._chosen if self._chosen in labs else labs[-1]
         return self._sessions.setdefault(topology, Session()), topology
 
     @completer.context_matcher(identifier=MATCHER)
     def complete(self, context: completer.CompletionContext) -> completer.SimpleMatcherResult:
         """Commands and subcommands, whose names the server is asked for once."""
         before, magic, rest = context.text_until_cursor.rpartition("%redis ")
-        if context.cursor_line and re.match(r"\s*%%redis\s", context.full_text):
-            rest = context.text_until_cursor
-        elif not magic or before.endswith("%"):
+        in_cell = context.cursor_line and re.match(r"\s*%%redis\s", context.full_text)
+        if not running() or not (in_cell or (magic and not before.endswith("%"))):
             return {"completions": []}
-        session, topology = self._session() if lab.running() else (Session(), None)
-        for node in topology.data_nodes if topology and not session.names else ():
-            with contextlib.suppress(RedisError):
-                session.names = sorted(name.lower() for name in node.ask("COMMAND", "LIST"))
-                break
-        words = _OPTIONS.sub(r"\2", rest).split(" ")
-        group = words[0].lower() + "|" if len(words) > 1 else ""
-        begun = [n for n in session.names if n.startswith(group + words[-1].lower())]
-        names = [n.removeprefix(group) for n in begun if len(words) <= 2]
-        cased = [n if words[-1].islower() else n.upper() for n in names if "|" not in n]
-        found = [completer.SimpleCompletion(name, type="command") for name in cased]
+        session, topology = self._session()
+        if not session.names:
+            with contextlib.suppress(RedisError, RedisLabError):
+                session.names = sorted(map(str.lower, topology.primary.ask("COMMAND", "LIST")))
+        words = _OPTIONS.sub(r"\2", context.text_until_cursor if in_cell else rest).split(" ")
+        names = [n for n in session.names if n.startswith("|".join(words).lower())]
+        ends = [n.rpartition("|")[2] for n in names if n.count("|") == len(words) - 1]
+        cased = [n if words[0].islower() else n.upper() for n in ends]
+        found = [completer.SimpleCompletion(n, type="command") for n in cased]
         return {"completions": found, "matched_fragment": words[-1], "suppress": True}
 
 
-def _words(where: str, text: str) -> list[bytes]:
+def _words(place: str, text: str) -> list[bytes]:
     try:
         words = split(text)
     except ValueError as error:
-        raise UsageError(f"{where}{text}: {error}; nothing was sent") from None
+        raise UsageError(f"{place}: {error}; nothing was sent") from None
     name = b" ".join(words[:2]).decode("latin-1").upper()
     for names, reason in REFUSED.items():
         if refused := re.match(rf"({names})(?= |$)", name):
-            raise UsageError(f"{where}{refused[0]} {reason}; nothing was sent")
+            raise UsageError(f"{place}: {refused[0]} {reason}; nothing was sent")
     return words
 
 
 def _answer(lab: Any, session: Session, on: str | None, words: list[bytes], parts: Parts) -> Any:
     """The reply, redirections followed. Raises ErrorReply; CommandFailed if there is no reply."""
     to_send = [words]
-    if session.at and not lab.node(session.at).alive:
+    if session.at and lab.node(session.at).state != "up":
         session.at = None
     for _ in range(16):
         node = lab.node(on or session.at) if on or session.at else lab.primary
@@ -186,6 +179,7 @@ def _answer(lab: Any, session: Session, on: str | None, words: list[bytes], part
             if not moved or not known:
                 raise
             session.at = known[0]
+            session.connections.pop(node.name).disconnect()  # as redis-cli does; ends a MULTI there
             to_send = [[b"ASKING"], words] if moved[1] == "ASK" else [words]
             parts.append(("note", f"-> Redirected to slot [{moved[2]}] located at {to[0]}:{to[1]}"))
     raise CommandFailed("redirected 16 times: the nodes disagree about the slot")
@@ -218,9 +212,11 @@ def _exchange(connection: Any, node: Any, words: list[bytes], parts: Parts) -> A
         connection.send_packed_command([b"*%d\r\n%b" % (len(words), packed)], check_health=False)
         while getattr(reply := connection.read_response(timeout=seconds), "kind", "") == ">":
             parts.append(("note", format_reply(reply)))
+        if words[0].upper() in (b"RESET", b"QUIT"):  # the next connection logs in again
+            connection.disconnect()
         return reply
     except TimeoutError:
-        why = "timeout 0 is for ever" if wait == 0 else "it is paused or busy, and may still do it"
+        why = "timeout 0 is for ever" if wait == 0 else "paused or busy; it may still apply this"
         raise CommandFailed(f"no reply from {node.name} in {seconds:g} s: {why}") from None
     except ConnectionError as error:
         if words[0].upper() == b"SHUTDOWN":
@@ -233,8 +229,7 @@ def _patience(words: list[bytes]) -> float | None:
     text = b" ".join(words).decode("latin-1").upper()
     for pattern, unit in BLOCKING.items():
         if timeout := re.match(pattern, text, re.DOTALL):
-            with contextlib.suppress(ValueError):
-                return min(max(0.0, float(timeout[1]) * unit), 1e6)
+            return min(float(timeout[1]) * unit, 1e6)
     return None
 
 

@@ -43,7 +43,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-_LINES = {"+": Status, "-": ErrorReply, ":": int, "(": int, ",": Double}
+_LINES: Any = {"+": Status, "-": ErrorReply, ":": int, "(": int, ",": Double, "#": b"t".__eq__}
 
 
 class ReplyParser:
@@ -106,8 +106,6 @@ class ReplyParser:
             return _LINES[kind](rest)
         if kind == "_" or rest == b"-1":
             return None
-        if kind == "#":
-            return rest == b"t"
         if kind in "$=!":
             body = self._take(int(rest))
             return body if kind == "$" else Status(body[4:]) if kind == "=" else ErrorReply(body)
@@ -117,8 +115,8 @@ class ReplyParser:
 
 
 _DOUBLE, _SINGLE = rb'"((?:\\.|[^"\\])*)"', rb"'((?:\\'|[^'\\]|\\(?!'))*)'"
-_WORD = re.compile(rb"\s*([^ \n\r\t\"']*)(?:%b|%b)?(?=\s|\Z)" % (_DOUBLE, _SINGLE), re.DOTALL)
-_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})|\\(.)", re.DOTALL)
+_WORD = re.compile(rb"\s*(?!\s)([^ \n\r\t\"']*)(?:%b|%b)?(?=\s|\Z)" % (_DOUBLE, _SINGLE), re.DOTALL)
+_CODE = re.compile(rb"\\x([0-9a-fA-F]{2})|\\(.)", re.DOTALL)
 _NAMED = bytes.maketrans(b"nrtba", b"\n\r\t\b\a")
 
 
@@ -129,8 +127,8 @@ def split(line: str) -> list[bytes]:
         if (word := _WORD.match(rest, position)) is None:
             raise ValueError("unbalanced quotes, or no space after a closing quote")
         plain, double, single = (part or b"" for part in word.groups())
-        double = _ESCAPE.sub(
-            lambda e: e[2].translate(_NAMED) if e[2] else bytes([int(e[1], 16)]), double
+        double = _CODE.sub(
+            lambda e: bytes([int(e[1], 16)]) if e[1] else e[2].translate(_NAMED), double
         )
         words.append(plain + double + single.replace(rb"\'", b"'"))
         position = word.end()
@@ -138,8 +136,8 @@ def split(line: str) -> list[bytes]:
 
 
 _SHOWN = [chr(code) if 32 <= code < 127 else f"\\x{code:02x}" for code in range(256)]
-for _code, _letter in zip(b'\n\r\t\b\a"\\', 'nrtba"\\', strict=True):
-    _SHOWN[_code] = "\\" + _letter
+for _byte, _letter in zip(b'\n\r\t\b\a"\\', 'nrtba"\\', strict=True):
+    _SHOWN[_byte] = "\\" + _letter
 
 # The replies whose text redis-cli prints as it is, even on a terminal.
 _TEXTS = re.compile(
@@ -162,8 +160,10 @@ def _raw(reply: Any) -> str:
     if isinstance(reply, Array):
         rows = range(0, len(reply), reply.step)
         return "\n".join(" ".join(map(_raw, reply[row : row + reply.step])) for row in rows)
-    if isinstance(reply, bool | ErrorReply):
-        return f"({reply})".lower() if isinstance(reply, bool) else f"{reply}\n"
+    if isinstance(reply, bool):
+        return "(true)" if reply else "(false)"
+    if isinstance(reply, ErrorReply):
+        return f"{reply}\n"
     return "" if reply is None else _text(reply) if isinstance(reply, bytes) else str(reply)
 
 
@@ -172,9 +172,9 @@ def _tty(reply: Any, indent: str) -> str:
         return _lines(reply, indent)
     if type(reply) is bytes:
         return '"' + "".join(map(_SHOWN.__getitem__, reply)) + '"\n'
-    if reply is None or isinstance(reply, ErrorReply):
-        return "(nil)\n" if reply is None else f"(error) {reply}\n"
-    label = {int: "(integer) ", Double: "(double) "}.get(type(reply), "")
+    if isinstance(reply, ErrorReply):
+        return f"(error) {reply}\n"
+    label = {int: "(integer) ", Double: "(double) ", type(None): "(nil)"}.get(type(reply), "")
     return f"{label}{_raw(reply)}\n"
 
 
@@ -196,6 +196,5 @@ def _lines(reply: Array, indent: str) -> str:
 
 
 def _has_lines(reply: Any) -> bool:
-    if not isinstance(reply, Array) or not reply:
-        return False
-    return len(reply) > reply.step or _has_lines(reply[-1])
+    filled = isinstance(reply, Array) and bool(reply)
+    return filled and (len(reply) > reply.step or _has_lines(reply[-1]))

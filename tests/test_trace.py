@@ -40,6 +40,7 @@ def until(reached, patience=10.0):
     deadline = time.monotonic() + patience
     while not reached():
         assert time.monotonic() < deadline, "state not reached"
+        time.sleep(0.01)  # leave the interpreter to the threads under test
 
 
 def names(t):

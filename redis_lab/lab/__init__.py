@@ -10,10 +10,13 @@ it ends.
 """
 
 import atexit
+import contextlib
 import os
 import secrets
 from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
+
+from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import attached, formation, guard, servers, shapes
@@ -110,6 +113,7 @@ def attach(
     The lab does not start, stop or break it, and deletes nothing on it unless allow_flush is True.
     Raises LabUnavailable where nothing answers, ValueError for what is no such URL.
     """
+    servers.require_known(modules)
     shape, nodes, server = attached.find(url)
     if servers.numbers(server.version) < servers.numbers(min_version):
         raise LabUnavailable(f"the server there is {server.version}, older than {min_version}")
@@ -122,7 +126,9 @@ def attach(
 
 def running() -> tuple[Topology, ...]:
     """The labs of this process that were not stopped, the last one started last."""
-    _started[:] = [lab for lab in _started if not lab.stopped]
+    for lab in [lab for lab in _started if lab.stopped]:
+        with contextlib.suppress(ValueError):  # another thread was faster
+            _started.remove(lab)
     return tuple(_started)
 
 
@@ -137,12 +143,17 @@ def _start(
     shape = shapes.Shape(name, nodes, shapes.checked_config(options.get("config")), **more)
     modules = options.get("modules", ())
     detached = options.get("detached", False)
-    runner, server = _runner(backend, shape, options.get("min_version", servers.OLDEST), modules)
-    if not detached:
-        _watch_over_this_process()
-    guard.sweep()
-    lab = Topology(shape, runner, server, detached)
-    _bring_up(lab)
+    try:
+        runner, server = _runner(
+            backend, shape, options.get("min_version", servers.OLDEST), modules
+        )
+        if not detached:
+            _watch_over_this_process()
+        guard.sweep()
+        lab = Topology(shape, runner, server, detached)
+        _bring_up(lab)
+    except (OSError, RedisError) as error:
+        raise LabUnavailable(f"the lab can't be started: {error}") from error
     _started.append(lab)
     _require_modules(lab, modules)
     return lab
@@ -161,11 +172,11 @@ def _bring_up(lab: Topology) -> None:
         for node in lab.nodes:
             lab._record("start", node, node.last_role)
         lab._note(url=lab.url, cli=lab.cli())
-    except OSError as error:
-        lab.stop()
-        raise LabUnavailable(f"the lab can't be started: {error}") from error
     except BaseException:
-        lab.stop()
+        try:
+            guard.remove({lab.id})  # also a server of whose start we had no time to hear
+        finally:
+            lab.stop()
         raise
 
 

@@ -44,13 +44,14 @@ def cli_line(lab: "Topology", node: Node) -> str:
 def client(lab: "Topology", kwargs: dict[str, Any], asynchronous: bool = False) -> Any:
     """One that follows the primary, routes through the cluster, or talks to the one server."""
     options = login(lab, kwargs.get("username")).options() | kwargs
+    tls = {name: how for name, how in lab.nodes[0]._extra.items() if name.startswith("ssl")}
     if lab.sentinels:
         first = lab.sentinels[0]
         addresses = [sentinel.address for sentinel in lab.sentinels]
-        asking = first.login.options()
-        return clients.following(addresses, SERVICE, asking, options, asynchronous)
+        asking = first.login.options() | tls
+        return clients.following(addresses, SERVICE, asking, tls | options, asynchronous)
     if lab._shape.clustered:
         addresses = [node.address for node in lab.nodes]
-        return clients.routing(addresses, options, asynchronous)
+        return clients.routing(addresses, tls | options, asynchronous)
     node = any_node(lab)
     return node.async_client(**options) if asynchronous else node.client(**options)

@@ -53,10 +53,10 @@ def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
             for replica in nodes[1:]:
                 _is_known_as(first, replica.primary_address)
     except AuthenticationError as error:
-        raise LabUnavailable(f"{_place(first)} refuses the login in the URL: {error}") from error
+        what = "refuses the login in" if first.login.password else "wants user:password@ in"
+        raise LabUnavailable(f"{_place(first)} {what} the URL: {error}") from error
     except ResponseError as error:
-        hint = " (put user:password@ into the URL)" if "NOAUTH" in str(error) else ""
-        raise LabUnavailable(f"{_place(first)} says: {error}{hint}") from error
+        raise LabUnavailable(f"{_place(first)} says: {error}") from error
     except RedisError as error:
         raise LabUnavailable(
             f"no Redis server answers at {_place(first)} ({error}). Is it running? "

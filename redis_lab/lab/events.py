@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # 4711:X 23 Nov 2026 01:28:21.079 # +sdown master mymaster 127.0.0.1 6401
 _LOGGED = re.compile(r"^\d+:X (\d+ \w+ \d+ [\d:.]+) [#*] ([+-][\w-]+) ?(.*)$", re.MULTILINE)
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 LOG_LINES = 2000
 
 

@@ -1,7 +1,10 @@
 """How a topology is broken and mended: signals by its runner, the rest by Redis commands."""
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError, ResponseError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import formation, health
@@ -48,7 +51,7 @@ def resume(lab: "Topology", node: Node) -> None:
     lab._record("resume", node)
     lab._runner.resume(node)
     node.paused = False
-    wait_until(lambda: health.answering([node]), FAILOVER_TIMEOUT, f"{node.name} back")
+    wait_until(lambda: health.silence(node), FAILOVER_TIMEOUT, f"{node.name} back")
     separate(lab)
 
 
@@ -108,6 +111,8 @@ def calm(lab: "Topology") -> None:
 
 def require_own(lab: "Topology") -> None:
     lab._require_running()
+    if lab._pid != os.getpid():
+        raise LabUnavailable(f"process {lab._pid} started this lab: only there it can be broken")
     if lab._runner.foreign:
         raise LabUnavailable(
             "the lab did not start this server, so it breaks nothing on it. "
@@ -136,20 +141,33 @@ def _heirs(lab: "Topology", primary: Node) -> list[Node]:
 
 def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
     watching = health.in_service(lab.sentinels)
+    if not watching:
+        raise LabUnavailable("no Sentinel is in service that could hand over")
     if heir is None:
-        watching[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: _refusal(watching[0]), FAILOVER_TIMEOUT, "failover")
         return
+    priority = heir.ask("CONFIG", "GET", "replica-priority")["replica-priority"]
     heir.ask("CONFIG", "SET", "replica-priority", 1)
     formation.set_periods(watching[:1], formation.EAGER)
     try:
         wait_until(lambda: _preferred(watching[0], heir), FAILOVER_TIMEOUT, "choice of replica")
         # What it knows of a replica is too old for it after three of its periods: long ones first.
         formation.set_periods(watching[:1], formation.CALM)
-        watching[0].ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: _refusal(watching[0]), FAILOVER_TIMEOUT, "failover")
         wait_until(lambda: _named(lab, heir), FAILOVER_TIMEOUT, "failover")
     finally:
         formation.set_periods(watching[:1], formation.CALM)
-        heir.ask("CONFIG", "SET", "replica-priority", 100)
+        with suppress(RedisError):
+            heir.ask("CONFIG", "SET", "replica-priority", priority)
+
+
+def _refusal(sentinel: Node) -> str:
+    """Order a failover; what the Sentinel says against it, as while the last one still goes on."""
+    try:
+        sentinel.ask("SENTINEL", "FAILOVER", SERVICE)
+    except ResponseError as error:
+        return f"{sentinel.name} says: {error}"
+    return ""
 
 
 def _preferred(sentinel: Node, heir: Node) -> str:

@@ -30,7 +30,7 @@ def state_folder() -> Path:
         with contextlib.suppress(OSError):
             folder = folder / "labs"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.access(folder, os.W_OK):
+            if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
                 return folder
     raise OSError(f"no folder for the list of running labs can be written: {wanted}")
 
@@ -64,8 +64,8 @@ def write_note(lab_id: str, note: dict[str, Any]) -> None:
     """Note a lab, atomically and for this user's eyes only (the password is in its URL)."""
     folder = state_folder()
     number, draft = tempfile.mkstemp(f".{os.getpid()}", f"{lab_id}.", folder)
-    with open(number, "w") as file:
-        json.dump(note, file)
+    os.close(number)
+    Path(draft).write_text(json.dumps(note))
     Path(draft).replace(folder / f"{lab_id}.json")
 
 
@@ -118,7 +118,8 @@ def remove(lab_ids: set[str]) -> None:
                 process.kill()
         psutil.wait_procs(alive, timeout=1)
     for lab_id in lab_ids:
-        if folder := known.get(lab_id, {}).get("folder"):
+        folder = Path(known.get(lab_id, {}).get("folder", ""))
+        if folder.name == f"{PREFIX}{lab_id}":
             shutil.rmtree(folder, ignore_errors=True)
         forget(lab_id)
 

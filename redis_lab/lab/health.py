@@ -24,11 +24,15 @@ def in_service(nodes: Iterable[Node]) -> list[Node]:
 
 def answering(nodes: Iterable[Node]) -> str:
     """Every node in service answers, its data loaded."""
-    for node in in_service(nodes):
-        try:
-            node.ask("PING")
-        except RedisError as error:
-            return f"{node.name}: {error}"
+    return next(filter(None, map(silence, in_service(nodes))), "")
+
+
+def silence(node: Node) -> str:
+    """Why a node does not answer; empty when it does."""
+    try:
+        node.ask("PING")
+    except RedisError as error:
+        return f"{node.name}: {error}"
     return ""
 
 

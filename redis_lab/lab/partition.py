@@ -10,9 +10,12 @@ from redis_lab.errors import LabUnavailable
 from redis_lab.lab import formation
 from redis_lab.lab.node import Node
 from redis_lab.lab.shapes import PEER
+from redis_lab.lab.waiting import wait_until
 
 if TYPE_CHECKING:
     from redis_lab.lab.topology import Topology
+
+SWITCH_TIMEOUT = 5.0
 
 
 def partition(lab: "Topology", cut: Sequence[Node]) -> None:
@@ -48,17 +51,31 @@ def heal(lab: "Topology") -> None:
 def separate(lab: "Topology") -> None:
     """Switch the users as which the others log in: off across a partition, on within a side.
 
-    On as well, since a node may have written its users to its file while they were off.
+    On as well, since a node may have written its users to its file while they were off. Data nodes
+    write them: one that is restarted behind a partition must not answer the others for a moment.
     """
     for node in lab.nodes:
         for other in lab.nodes:
             if other is not node:
                 apart = any((node in group) != (other in group) for group in lab._groups)
                 _switch(node, f"{PEER}{other.name}", "off" if apart else "on")
+    for node in lab.data_nodes:
+        if len(lab.nodes) > 1 and node.alive and not node.paused:
+            with suppress(RedisError):
+                formation.remember(node)
 
 
 def _switch(node: Node, user: str, state: str) -> None:
-    with suppress(RedisError):
+    """A node that is down or paused is left out: it is asked again when it comes back."""
+    if node.alive and not node.paused:
+        wait_until(lambda: _unswitched(node, user, state), SWITCH_TIMEOUT, "partition")
+
+
+def _unswitched(node: Node, user: str, state: str) -> str:
+    try:
         node.ask("ACL", "SETUSER", user, state)
         if state == "off":
             node.ask("CLIENT", "KILL", "USER", user)
+    except RedisError as error:
+        return f"{node.name}: {error}" if node.alive else ""
+    return ""

@@ -126,9 +126,7 @@ class Processes:
         node.port = node.internal_port = free_port()
         node.bus_port = free_port() if "cluster-enabled yes" in lines else None
         here = [f"bind {HOST}", "protected-mode yes", "daemonize no"]
-        here += [f"port {0 if self.tls else node.port}"]
-        if self.tls:
-            here.append(f"tls-port {node.port}")
+        here += ["port 0", f"tls-port {node.port}"] if self.tls else [f"port {node.port}"]
         if node.bus_port:
             here.append(f"cluster-port {node.bus_port}")
         if node.last_role != "sentinel":
@@ -154,6 +152,7 @@ class Processes:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    umask=0o077,
                 )
         except OSError as error:
             raise LabUnavailable(f"{self.server.path} can't be started: {error}") from error
@@ -190,10 +189,10 @@ class Processes:
         """Why a server ended as soon as it was started, in its own words."""
         log = (self.folder / node.name / "redis.log").read_bytes()
         said = log[self._log_starts[node.name] :].decode(errors="replace")
-        if re.search(
-            "Address already in use|Failed listening on port|Could not create server", said
-        ):
-            return PortTaken(f"port {node.port} of {node.name} was taken by another program")
+        if re.search("Address already in use|Failed listening|Could not create server", said):
+            return PortTaken(
+                f"{node.name}: port {node.port} was taken by another program meanwhile"
+            )
         fatal = said.rpartition("FATAL CONFIG FILE ERROR")[2] if "FATAL CONFIG" in said else ""
         complaint = fatal.partition("***")[2] or "\n".join(
             line for line in said.splitlines()[-8:] if " # " in line or not re.match(r"\d+:", line)

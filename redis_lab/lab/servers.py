@@ -88,8 +88,9 @@ def find_server(
 
     Raises LabUnavailable that says what was looked at and how to get one.
     """
-    if unknown := sorted(set(modules) - set(MODULES)):
-        raise ValueError(f"modules: {', '.join(unknown)} unknown; there are {', '.join(MODULES)}")
+    require_known(modules)
+    if not numbers(min_version):
+        raise ValueError(f"min_version: {min_version!r} is no version, such as '8.0'")
     floor = max(OLDEST, min_version, key=numbers)
     tried = [(server, server.lacks(floor, modules, tls)) for server in candidates()]
     fitting = [server for server, lack in tried if not lack]
@@ -100,6 +101,12 @@ def find_server(
         wants.append(f"with {', '.join(modules)}")
     seen = "; ".join(f"{server} {lack}" for server, lack in tried) or _where_looked()
     raise LabUnavailable(f"no redis-server {' '.join(wants)} found ({seen}). {GET_ONE}")
+
+
+def require_known(modules: Sequence[str]) -> None:
+    """Raise ValueError for a name that is no module's."""
+    if unknown := sorted(set(modules) - set(MODULES)):
+        raise ValueError(f"modules: {', '.join(unknown)} unknown; there are {', '.join(MODULES)}")
 
 
 def candidates() -> list[Server]:

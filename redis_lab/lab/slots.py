@@ -49,6 +49,7 @@ def cluster_view(node: Node) -> View:
     for line in node.ask("CLUSTER", "NODES").splitlines():
         node_id, address, flags, primary, *_, link = line.split(" ", 8)[:8]
         host, _, port = address.partition("@")[0].rpartition(":")
+        host = host or node.internal_host  # a node that met no other does not know its own
         ranges = [part for part in line.split(" ")[8:] if not part.startswith("[")]
         ends = [part.partition("-")[::2] for part in ranges]
         slots = tuple((int(first), int(last or first)) for first, last in ends)

@@ -32,9 +32,9 @@ class TLSFiles:
     def directives(self) -> dict[str, str]:
         """The same for redis.conf."""
         return {
-            "tls-cert-file": self.cert,
-            "tls-key-file": self.key,
-            "tls-ca-cert-file": self.ca,
+            "tls-cert-file": f'"{self.cert}"',
+            "tls-key-file": f'"{self.key}"',
+            "tls-ca-cert-file": f'"{self.ca}"',
             "tls-auth-clients": "yes" if self.mutual else "no",
         }
 

@@ -66,6 +66,8 @@ class Probe:
     An error is what the client raised (RedisError, RedisLabError, OSError), logged as such. Any
     other exception is a bug in the workload: it ends the probe and stop() raises it.
     stop() waits for the operation under way; operations that were due but not begun are not logged.
+    A thread shares the interpreter: a main thread that computes delays the probe, and `started`
+    minus `intended` then says so where no operation was blocking.
     """
 
     def __init__(
@@ -198,11 +200,11 @@ class Probe:
 
 
 def _spread_keys(name: str) -> tuple[str, ...]:
-    """Sixteen keys, the n-th in the n-th sixteenth of the 16384 slots."""
+    """Sixteen keys, one in each sixteenth of the 16384 slots; neighbours lie far apart."""
     keys: dict[int, str] = {}
     number = 0
     while len(keys) < _LISTS:
         key = f"{name}:{number}"
         keys.setdefault(key_slot(key.encode()) * _LISTS // _SLOTS, key)
         number += 1
-    return tuple(keys[part] for part in range(_LISTS))
+    return tuple(keys[at * 7 % _LISTS] for at in range(_LISTS))

@@ -42,6 +42,8 @@ class Seen:
 
 
 def look(lab: Any) -> Seen:
+    # Events first: a Topology that is asked for them notes the roles that have changed.
+    events = sorted(lab.events, key=lambda event: event.at)
     roles = {node.name: node.role for node in lab.nodes}
     nodes = [node for node in lab.nodes if roles[node.name] != "sentinel"]
     names = {
@@ -49,7 +51,6 @@ def look(lab: Any) -> Seen:
         for host, port in (("host", "port"), ("internal_host", "internal_port"))
         for node in nodes
     }
-    events = sorted(lab.events, key=lambda event: event.at)
     return Seen({node.name: roles[node.name] for node in nodes}, names, events)
 
 

@@ -72,16 +72,20 @@ def draw_attempts(sheet: Sheet, top: float, frame: pd.DataFrame, outage: Outage)
     shown = frame.assign(x=frame.finished - sheet.zero)
     shown = shown[shown.x.between(sheet.left, sheet.right)]
     bins = ((shown.x - sheet.left) / (sheet.right - sheet.left) * _MARKS).astype(int)
-    for ok, marker, size, y in ((True, "|", 11, 1.2), (False, "x", 6, 0.8)):
+    free = sheet.right
+    for ok, marker, size, y in ((False, "x", 6, 0.8), (True, "|", 11, 1.2)):
         word, colour = ("served", SUCCESS) if ok else ("error", ERROR)
         some = shown[shown.ok == ok].groupby(bins).x.mean()
         sheet.ax.plot(
             some, [top + y] * len(some), marker, label=word, color=colour, zorder=3,
             markersize=size, markeredgewidth=1.8,
         )  # fmt: skip
-        if len(some):
-            x = some.min() if ok else some.max() + 0.1 * sheet.inch
+        if not len(some):
+            continue
+        x = some.min() if ok else some.max() + 0.1 * sheet.inch
+        if not ok or x + sheet.seconds(word) < free:
             sheet.ax.text(x, top + 0.8, word, color=colour, va="center", zorder=4)
+        free = some.min()
 
 
 def _caption(sheet: Sheet, y: float, start: float, end: float, words: str) -> None:

