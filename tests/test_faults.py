@@ -1,4 +1,4 @@
-"""Every fault on every shape: what clients saw, where the keys are, who leads, what was recorded."""
+"""Every fault on every shape: what clients saw, where the keys are, who leads, what is recorded."""
 
 import threading
 import time
@@ -258,7 +258,7 @@ def test_pause_of_the_only_primary_makes_calls_time_out(lab):
 
 @self_healing
 def test_pause_of_a_primary_is_a_failover_and_resume_brings_a_replica(lab):
-    """A primary that was paused too long comes back, is told, and follows; no copied key is lost."""
+    """A primary that was paused too long comes back and follows; no copied key is lost."""
     old = lab.primary
     with Writer(lab) as writer:
         lab.pause(old)
@@ -468,11 +468,11 @@ def test_a_lost_quorum_is_told(lab):
     """With one Sentinel of three, wait_healthy says what is missing, and nobody is promoted."""
     lab.kill("sentinel-1")
     lab.kill("sentinel-2")
-    with pytest.raises(rl.LabUnavailable, match=r"not so after 0.5 s.*sentinel-3.*(?i:quorum)"):
+    with pytest.raises(rl.LabUnavailable, match="1 of 3 Sentinels in service are no majority"):
         lab.wait_healthy(0.5)
     assert lab.primary.name == "redis-1" and lab.client().get("key:1") == "1"
     lab.kill("redis-1")
-    with pytest.raises(rl.LabUnavailable, match="redis-1"):
+    with pytest.raises(rl.LabUnavailable, match="no majority"):
         lab.wait_healthy(1.5)
     assert {node.role for node in lab.replicas} == {"replica"} and len(lab.replicas) == 2
     lab.restart("sentinel-1")
@@ -487,7 +487,7 @@ def test_slots_without_an_owner_are_told(lab):
     (replica,) = followers(lab, primary)
     lab.kill(replica)
     lab.kill(primary)
-    with pytest.raises(rl.LabUnavailable, match="says that the cluster is down|still count|slots"):
+    with pytest.raises(rl.LabUnavailable, match=r"cluster is down|still count|slots"):
         lab.wait_healthy(2.0)
     lab.restart(primary)
     lab.wait_healthy(PATIENCE)

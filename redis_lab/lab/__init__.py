@@ -215,7 +215,7 @@ def _require_modules(lab: Topology, modules: Sequence[str]) -> None:
 
 
 def _knows(lab: Topology, command: str) -> bool:
-    return lab.data_nodes[0].ask("COMMAND", "INFO", command)[0] is not None
+    return lab.data_nodes[0].tell("COMMAND", "INFO", command)[0] is not None
 
 
 def _require_count(name: str, value: int, least: int) -> None:

@@ -11,7 +11,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import health, slots
-from redis_lab.lab.node import Node
+from redis_lab.lab.node import LONG_PATIENCE, Node
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import SERVICE, Login, NodeSpec, Shape, named
 
@@ -41,7 +41,7 @@ def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
     """
     first = _node_at(url)
     try:
-        said = first.info("server")
+        said = first.info("server", LONG_PATIENCE)
         if said["redis_mode"] == "cluster":
             view = slots.cluster_view(first)
             _is_known_as(first, view.members[view.myself].address)
@@ -102,19 +102,19 @@ def _others(first: Node, places: Iterable[Address], start: int = 2) -> list[Node
 
 
 def _replicas_of(node: Node) -> list[Address]:
-    role = node.ask("ROLE")
+    role = node.tell("ROLE")
     return [(host, int(port)) for host, port, _ in role[2]] if role[0] == "master" else []
 
 
 def _sentinel_group(first: Node) -> list[Node]:
     """The nodes of the one service that the Sentinel watches, data nodes first."""
-    services = [health.as_dict(each) for each in first.ask("SENTINEL", "MASTERS")]
+    services = [health.as_dict(each) for each in first.tell("SENTINEL", "MASTERS")]
     if len(services) != 1 or services[0]["name"] != SERVICE:
         names = ", ".join(each["name"] for each in services) or "nothing"
         raise LabUnavailable(f"this Sentinel watches {names}; the lab expects one, {SERVICE}")
     primary = (services[0]["ip"], int(services[0]["port"]))
-    replicas = _places(first.ask("SENTINEL", "REPLICAS", SERVICE))
-    sentinels = [first.address, *_places(first.ask("SENTINEL", "SENTINELS", SERVICE))]
+    replicas = _places(first.tell("SENTINEL", "REPLICAS", SERVICE))
+    sentinels = [first.address, *_places(first.tell("SENTINEL", "SENTINELS", SERVICE))]
     data = _others(first, [primary, *replicas], start=1)
     specs = named("sentinel", len(sentinels), "sentinel")
     watchers = [

@@ -26,7 +26,7 @@ def as_html(lab: "Topology") -> str:
     head = f"{lab.shape} lab · {lab.server.name} {lab.server_version}"
     if lab.stopped:
         return f"<div><b>{escape(head)}</b> · stopped</div>"
-    roles = {node: lab._role(node) for node in lab.data_nodes}
+    roles = {node: node.role for node in lab.data_nodes}
     columns = {node: [node] for node in lab.data_nodes if roles[node] == "primary"}
     by_address = {node.internal_address: node for node in columns}
     alone: list[Node] = []

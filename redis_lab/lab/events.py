@@ -3,22 +3,28 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby, pairwise
+from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from redis_lab.lab.node import Node
 
 # 4711:X 23 Nov 2026 01:28:21.079 # +sdown master mymaster 127.0.0.1 6401
-_LOGGED = re.compile(r"^\d+:X (\d+ \w+ \d+ [\d:.]+) [#*] ([+-][\w-]+) ?(.*)$", re.MULTILINE)
+_LINE = re.compile(r"^\d+:([MSX]) (\d+ \w+ \d+ [\d:.]+) . (.*)$", re.MULTILINE)
+_NAMED = re.compile(r"[+-][\w-]+")
+_ROLES = {"M": "primary", "S": "replica"}
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-LOG_LINES = 2000
+LOG_LINES = 10_000
+MOMENT = 0.05
 
 
 @dataclass(frozen=True)
 class LabEvent:
     """Something done to a node, or seen of it.
 
-    at: seconds since 1970. kind: "start", "role" (a change that was seen; detail is the new role),
+    at: seconds since 1970. kind: "start", "role" (a change that it logged; detail is the new role),
     the name of a fault ("kill", "pause", "resume", "restart", "partition", "heal", "failover"),
     "sentinel" (detail is what that Sentinel logged, such as "+sdown master …") or "stop".
     """
@@ -29,12 +35,27 @@ class LabEvent:
     detail: str = ""
 
 
-def sentinel_events(sentinel: "Node") -> list[LabEvent]:
-    """What a Sentinel logged of the group's life, to the millisecond."""
-    return [
-        LabEvent(_seconds(at), sentinel.name, "sentinel", f"{event} {what}".strip())
-        for at, event, what in _LOGGED.findall(sentinel.log(LOG_LINES))
-    ]
+def logged_events(node: "Node") -> list[LabEvent]:
+    """What a node logged of the group's life, to the millisecond.
+
+    A Sentinel names its events; a data server marks each line by the role that it has.
+    """
+    lines = _LINE.findall(node.log(LOG_LINES))
+    said = [(_seconds(at), text.strip()) for mark, at, text in lines if mark == "X"]
+    named = [LabEvent(at, node.name, "sentinel", text) for at, text in said if _NAMED.match(text)]
+    roles = [(_seconds(at), _ROLES[mark]) for mark, at, _ in lines if mark != "X"]
+    return named + [LabEvent(at, node.name, "role", role) for at, role in _changes(roles)]
+
+
+def _changes(roles: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """When each role began; one of a moment is a step on the way from a role to another."""
+    began = [*_firsts(roles), (inf, "")]
+    lasting = [now for now, then in pairwise(began) if then[0] - now[0] > MOMENT]
+    return _firsts(lasting)
+
+
+def _firsts(roles: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    return [next(run) for _, run in groupby(roles, key=itemgetter(1))]
 
 
 def _seconds(logged: str) -> float:

@@ -35,7 +35,7 @@ def pause(lab: "Topology", node: Node) -> None:
         raise LabUnavailable(f"{node.name} is down: lab.restart({node.name!r}) starts it")
     if node.paused:
         return
-    lab._role(node)
+    node.role  # noqa: B018 - the last one it can tell
     lab._record("pause", node)
     lab._runner.pause(node)
     node.paused = True
@@ -146,8 +146,8 @@ def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
     if heir is None:
         wait_until(lambda: _refusal(watching[0]), FAILOVER_TIMEOUT, "failover")
         return
-    priority = heir.ask("CONFIG", "GET", "replica-priority")["replica-priority"]
-    heir.ask("CONFIG", "SET", "replica-priority", 1)
+    priority = heir.tell("CONFIG", "GET", "replica-priority")["replica-priority"]
+    heir.tell("CONFIG", "SET", "replica-priority", 1)
     formation.set_periods(watching[:1], formation.EAGER)
     try:
         wait_until(lambda: _preferred(watching[0], heir), FAILOVER_TIMEOUT, "choice of replica")
@@ -158,20 +158,20 @@ def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
     finally:
         formation.set_periods(watching[:1], formation.CALM)
         with suppress(RedisError):
-            heir.ask("CONFIG", "SET", "replica-priority", priority)
+            heir.tell("CONFIG", "SET", "replica-priority", priority)
 
 
 def _refusal(sentinel: Node) -> str:
     """Order a failover; what the Sentinel says against it, as while the last one still goes on."""
     try:
-        sentinel.ask("SENTINEL", "FAILOVER", SERVICE)
+        sentinel.tell("SENTINEL", "FAILOVER", SERVICE)
     except ResponseError as error:
         return f"{sentinel.name} says: {error}"
     return ""
 
 
 def _preferred(sentinel: Node, heir: Node) -> str:
-    for seen in map(health.as_dict, sentinel.ask("SENTINEL", "REPLICAS", SERVICE)):
+    for seen in map(health.as_dict, sentinel.tell("SENTINEL", "REPLICAS", SERVICE)):
         if int(seen["port"]) == heir.internal_port and seen["slave-priority"] == "1":
             return ""
     return f"{sentinel.name} has not noticed yet that {heir.name} is preferred"
@@ -179,21 +179,21 @@ def _preferred(sentinel: Node, heir: Node) -> str:
 
 def _by_cluster(lab: "Topology", heir: Node) -> None:
     serving = [node.internal_address for node in health.in_service(lab.data_nodes)]
-    heir.ask("CLUSTER", "FAILOVER", *([] if heir.primary_address in serving else ["FORCE"]))
+    heir.tell("CLUSTER", "FAILOVER", *([] if heir.primary_address in serving else ["FORCE"]))
 
 
 def _by_hand(lab: "Topology", heir: Node) -> None:
     """FAILOVER where the primary lives; else REPLICAOF, as an operator would."""
     old = health.leader(lab.data_nodes)
     if old and old.state == "up":
-        old.ask("FAILOVER", "TO", *heir.internal_address, "TIMEOUT", 5000)
+        old.tell("FAILOVER", "TO", *heir.internal_address, "TIMEOUT", 5000)
         wait_until(
             lambda: "" if heir.role == "primary" else f"{heir.name} is still a replica",
             FAILOVER_TIMEOUT,
             "failover",
         )
     else:
-        heir.ask("REPLICAOF", "NO", "ONE")
+        heir.tell("REPLICAOF", "NO", "ONE")
     formation.remember(heir)
     for node in health.in_service(lab.data_nodes):
         if node is not heir:
@@ -202,7 +202,7 @@ def _by_hand(lab: "Topology", heir: Node) -> None:
 
 def _named(lab: "Topology", heir: Node) -> str:
     with suppress(LabUnavailable):
-        if heir in lab.primaries and lab._role(heir) == "primary":
+        if heir in lab.primaries and heir.role == "primary":
             return ""
     return f"{heir.name} has not taken over yet"
 
@@ -210,6 +210,6 @@ def _named(lab: "Topology", heir: Node) -> str:
 def _replaced(lab: "Topology", old: Node) -> str:
     with suppress(LabUnavailable):
         new = lab.primary
-        if new is not old and lab._role(new) == "primary":
+        if new is not old and new.role == "primary":
             return ""
     return f"{old.name} is still the primary"

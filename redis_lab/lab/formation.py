@@ -40,14 +40,14 @@ def form(shape: Shape, nodes: Sequence[Node]) -> None:
 
 def replicate(replica: Node, primary: Node) -> None:
     """Make a node a replica, also after its next restart."""
-    replica.ask("REPLICAOF", *primary.internal_address)
+    replica.tell("REPLICAOF", *primary.internal_address)
     remember(replica)
 
 
 def remember(node: Node) -> None:
     """Write the running configuration to the node's file, where it has one."""
     try:
-        node.ask("CONFIG", "REWRITE")
+        node.tell("CONFIG", "REWRITE")
     except ResponseError as error:
         if "without a config file" not in str(error):
             raise
@@ -65,16 +65,16 @@ def watch(sentinels: Sequence[Node], primary: Node, shape: Shape) -> None:
     }
     pairs = [str(part) for pair in settings.items() for part in pair]
     for sentinel in sentinels:
-        sentinel.ask("SENTINEL", "DEBUG", *EAGER)
-        sentinel.ask("SENTINEL", "MONITOR", SERVICE, *primary.internal_address, quorum)
-        sentinel.ask("SENTINEL", "SET", SERVICE, "auth-user", f"{PEER}{sentinel.name}", *pairs)
+        sentinel.tell("SENTINEL", "DEBUG", *EAGER)
+        sentinel.tell("SENTINEL", "MONITOR", SERVICE, *primary.internal_address, quorum)
+        sentinel.tell("SENTINEL", "SET", SERVICE, "auth-user", f"{PEER}{sentinel.name}", *pairs)
 
 
 def set_periods(sentinels: Sequence[Node], periods: Sequence[str | int]) -> None:
     """How often the Sentinels look (SENTINEL DEBUG); one that doesn't answer is left as it is."""
     for sentinel in sentinels:
         try:
-            sentinel.ask("SENTINEL", "DEBUG", *periods)
+            sentinel.tell("SENTINEL", "DEBUG", *periods)
         except RedisError:
             continue
 
@@ -83,7 +83,7 @@ def redial(sentinels: Sequence[Node]) -> None:
     """Let the Sentinels drop their connections: setting a login, the same one too, does that."""
     for sentinel in sentinels:
         try:
-            sentinel.ask("SENTINEL", "SET", SERVICE, "auth-user", f"{PEER}{sentinel.name}")
+            sentinel.tell("SENTINEL", "SET", SERVICE, "auth-user", f"{PEER}{sentinel.name}")
         except RedisError:
             continue
 
@@ -93,15 +93,15 @@ def _cluster(nodes: Sequence[Node]) -> None:
     primaries = [node for node in nodes if node.last_role == "primary"]
     replicas = [node for node in nodes if node.last_role == "replica"]
     for epoch, node in enumerate(nodes, start=1):
-        node.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+        node.tell("CLUSTER", "SET-CONFIG-EPOCH", epoch)
     for number, node in enumerate(primaries):
         first, last = 16384 * number // len(primaries), 16384 * (number + 1) // len(primaries) - 1
-        node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
-    ids = {node: node.ask("CLUSTER", "MYID") for node in nodes}
+        node.tell("CLUSTER", "ADDSLOTSRANGE", first, last)
+    ids = {node: node.tell("CLUSTER", "MYID") for node in nodes}
     for number, node in enumerate(nodes):
         for other in nodes[number + 1 :]:
-            node.ask("CLUSTER", "MEET", *other.internal_address, other.bus_port or 0)
+            node.tell("CLUSTER", "MEET", *other.internal_address, other.bus_port or 0)
     wait_until(lambda: slots.all_met(nodes, set(ids.values())), START_TIMEOUT, "cluster meeting")
     for number, replica in enumerate(replicas):
-        replica.ask("CLUSTER", "REPLICATE", ids[primaries[number % len(primaries)]])
+        replica.tell("CLUSTER", "REPLICATE", ids[primaries[number % len(primaries)]])
     wait_until(lambda: slots.cluster_agrees(nodes), START_TIMEOUT, "the cluster")

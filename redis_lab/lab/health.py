@@ -99,6 +99,8 @@ def named_primary(sentinels: Sequence[Node]) -> Address | None:
 def sentinel_group(sentinels: Sequence[Node], data: Sequence[Node]) -> str:
     """All Sentinels in service see the same primary, its replicas, each other, and a quorum."""
     watching, replicas = in_service(sentinels), in_service(data)
+    if len(watching) * 2 <= len(sentinels):
+        return f"{len(watching)} of {len(sentinels)} Sentinels in service are no majority"
     address = named_primary(watching)
     primary = next((node for node in data if node.internal_address == address), None)
     if primary is None:

@@ -12,6 +12,7 @@ from redis_lab.lab import clients
 from redis_lab.lab.shapes import Login, NodeSpec
 
 PATIENCE = 0.2
+LONG_PATIENCE = 20.0
 ROLES = {"master": "primary", "slave": "replica", "sentinel": "sentinel"}
 
 
@@ -45,7 +46,7 @@ class Node:
         self._extra = extra or {}
         self._is_alive: Callable[[], bool] | None = None
         self._read_log: Callable[[int], str] = lambda lines: ""
-        self._asking: redis.Redis | None = None
+        self._connected: dict[float, redis.Redis] = {}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -115,20 +116,28 @@ class Node:
 
     def ask(self, *command: str | int) -> Any:
         """The reply to one command as the server sent it; an answer must come within 0.2 s."""
+        return self._execute(PATIENCE, command)
+
+    def tell(self, *command: str | int) -> Any:
+        """The same for a command that changes something or may take long: up to 20 s."""
+        return self._execute(LONG_PATIENCE, command)
+
+    def _execute(self, patience: float, command: tuple[str | int, ...]) -> Any:
         if self.paused or (self._is_alive and not self._is_alive()):
             raise redis.ConnectionError(f"{self.name} is {self.state}")
-        asking = self._asking
-        if asking is None:
-            asking = self.client(
-                socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, client_name="redis-lab"
+        client = self._connected.get(patience)
+        if client is None:
+            client = self.client(
+                socket_timeout=patience, socket_connect_timeout=patience, client_name="redis-lab"
             )
-            asking.response_callbacks.clear()
-            self._asking = asking
-        return asking.execute_command(*command)
+            client.response_callbacks.clear()
+            self._connected[patience] = client
+        return client.execute_command(*command)
 
-    def info(self, section: str) -> dict[str, str]:
+    def info(self, section: str, patience: float = PATIENCE) -> dict[str, str]:
         """One section of INFO, values as text."""
-        lines = (line.partition(":") for line in self.ask("INFO", section).splitlines())
+        said = self._execute(patience, ("INFO", section))
+        lines = (line.partition(":") for line in said.splitlines())
         return {name: value for name, colon, value in lines if colon}
 
     def log(self, lines: int = 20) -> str:
@@ -136,11 +145,11 @@ class Node:
         return self._read_log(lines)
 
     def hang_up(self) -> None:
-        """Close the connection that asking uses."""
-        asking, self._asking = self._asking, None
-        if asking is not None:
+        """Close the connections that asking and telling use."""
+        connected, self._connected = self._connected, {}
+        for client in connected.values():
             # What another thread is asking just now goes on to its end.
-            asking.connection_pool.disconnect(inuse_connections=False)
+            client.connection_pool.disconnect(inuse_connections=False)
 
     def _answers(self) -> bool:
         try:

@@ -73,9 +73,9 @@ def _switch(node: Node, user: str, state: str) -> None:
 
 def _unswitched(node: Node, user: str, state: str) -> str:
     try:
-        node.ask("ACL", "SETUSER", user, state)
+        node.tell("ACL", "SETUSER", user, state)
         if state == "off":
-            node.ask("CLIENT", "KILL", "USER", user)
+            node.tell("CLIENT", "KILL", "USER", user)
     except RedisError as error:
         return f"{node.name}: {error}" if node.alive else ""
     return ""

@@ -30,8 +30,6 @@ def primaries(lab: "Topology") -> tuple[Node, ...]:
 
 def missing(lab: "Topology") -> str:
     """What is not in order yet, in words; empty when the topology is healthy."""
-    for node in lab.data_nodes:
-        lab._role(node)
     if silent := health.answering(lab.nodes):
         return silent
     if lab._shape.clustered:

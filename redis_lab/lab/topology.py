@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import access, drawing, faults, guard, partition, state
-from redis_lab.lab.events import LabEvent, sentinel_events
+from redis_lab.lab.events import LabEvent, logged_events
 from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import Shape
@@ -80,7 +80,7 @@ class Topology:
     @property
     def replicas(self) -> tuple[Node, ...]:
         """Data nodes whose role is "replica" now."""
-        return tuple(node for node in self.data_nodes if self._role(node) == "replica")
+        return tuple(node for node in self.data_nodes if node.role == "replica")
 
     @property
     def primaries(self) -> tuple[Node, ...]:
@@ -120,10 +120,8 @@ class Topology:
         """Faults done, role changes seen and what the Sentinels logged, in order of time."""
         if self._stopped:
             return sorted(self._faults, key=lambda event: event.at)
-        for node in self.data_nodes:
-            self._role(node)
-        logged = [event for sentinel in self.sentinels for event in sentinel_events(sentinel)]
-        return sorted([*self._faults, *logged], key=lambda event: event.at)
+        done = [*self._faults, *self._logged()]
+        return sorted(done, key=lambda event: event.at)
 
     # clients
 
@@ -186,7 +184,7 @@ class Topology:
                 "rl.attach(url, allow_flush=True) says that it may"
             )
         for primary in self.primaries:
-            primary.ask("FLUSHALL")
+            primary.tell("FLUSHALL")
 
     def wait_healthy(self, timeout: float = 15.0) -> float:
         """Ask until the servers in service are in order: a primary all agree on, links up.
@@ -206,8 +204,7 @@ class Topology:
             return
         self._stopped = True
         try:
-            for sentinel in self.sentinels:
-                self._faults += sentinel_events(sentinel)
+            self._faults += self._logged()
             self._record("stop")
             for node in self._nodes:
                 node.hang_up()
@@ -240,11 +237,10 @@ class Topology:
     def _record(self, kind: str, node: Node | None = None, detail: str = "") -> None:
         self._faults.append(LabEvent(time.time(), node.name if node else "", kind, detail))
 
-    def _role(self, node: Node) -> str:
-        before = node.last_role
-        if node.role != before:
-            self._record("role", node, node.last_role)
-        return node.last_role
+    def _logged(self) -> list[LabEvent]:
+        started = min((event.at for event in self._faults if event.kind == "start"), default=0.0)
+        logged = [event for node in self._nodes for event in logged_events(node)]
+        return [event for event in logged if event.at >= started]
 
     def _resolve(self, node: Node | str) -> Node:
         if isinstance(node, str):

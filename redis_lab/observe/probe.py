@@ -84,6 +84,7 @@ class Probe:
         self.client, self.workload, self.every, self.limit = client, workload, every, limit
         self.keys = () if callable(workload) else _spread_keys(f"probe:{uuid.uuid4().hex[:8]}")
         self._log: list[tuple[Any, ...]] = []
+        self._served = 0
         self._bug: Exception | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="redis-lab-probe", daemon=True)
@@ -102,6 +103,18 @@ class Probe:
             self._thread.join()
         if self._bug is not None:
             raise self._bug
+
+    def wait(self, served: int, timeout: float = 30.0) -> None:
+        """Until so many more operations have been served; TimeoutError after `timeout` seconds."""
+        before, deadline = self._served, time.monotonic() + timeout
+        while self._served < before + served:
+            if not self._thread.is_alive():
+                self.stop()
+                raise RuntimeError("the probe is not running: nothing more will be served")
+            if time.monotonic() > deadline:
+                count = self._served - before
+                raise TimeoutError(f"{count} of {served} operations served in {timeout:g} s")
+            time.sleep(0.005)
 
     def __enter__(self) -> "Probe":
         return self.start()
@@ -188,6 +201,7 @@ class Probe:
             self._log.append(
                 (number, wall + due, wall + started, finished, error is None, error, key)
             )
+            self._served += error is None
             number += 1
 
     def _operate(self, number: int) -> None:

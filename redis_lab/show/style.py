@@ -44,11 +44,17 @@ def use(place: str) -> None:
 @contextmanager
 def style() -> Iterator[None]:
     """Our rcParams inside the block, the caller's own after it."""
-    with plt.style.context(_SHEET):
-        params: Any = mpl.rcParams
+    params: Any = mpl.rcParams
+    ours = mpl.rc_params_from_file(_SHEET, use_default_template=False)
+    # No more than these: a notebook's backend sets others while the first figure is made.
+    before = {name: params[name] for name in ours}
+    try:
+        params.update(ours)
         for name in _TYPE:
             params[name] *= _scale
         yield
+    finally:
+        params.update(before)
 
 
 def figure(finding: str, margin: float = 0.9, lines: float = 0, least: float = 4.5) -> Axes:
