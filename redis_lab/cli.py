@@ -164,7 +164,7 @@ def status() -> None:
     notes = guard.notes()
     rows = []
     for lab_id, note in notes.items():
-        # By the lab's token, not by the noted process ids: a node may have been restarted.
+        # By where they work, not by the noted process ids: a node may have been restarted.
         alive = f"{len(guard.processes_of({lab_id}))} of {len(note['nodes'])}"
         ports = " ".join(str(port) for _, port, _ in note["nodes"])
         rows.append((lab_id, note["shape"], _owner(note), alive, ports))

@@ -1,5 +1,6 @@
-"""What several test files need: a list of running labs of our own, and other Python processes."""
+"""What several test files need: a list of running labs of our own, and processes beside ours."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
+
+from redis_lab.lab import processes, servers
+from redis_lab.lab.waiting import wait_until
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,7 +27,7 @@ class Elsewhere:
 
     def __init__(self, folder: Path):
         self.tmp, self.state = folder / "tmp", folder / "state"
-        self.tmp.mkdir()
+        self.tmp.mkdir(parents=True)
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, **environment: str) -> subprocess.Popen[str]:
@@ -51,11 +56,9 @@ class Elsewhere:
         """Processes that work below our temporary folder."""
         found = []
         for process in psutil.process_iter():
-            try:
+            with contextlib.suppress(psutil.Error, OSError):
                 if self.tmp in Path(process.cwd()).parents:
                     found.append(process)
-            except (psutil.Error, OSError):
-                continue
         return found
 
     def leftovers(self) -> str:
@@ -63,13 +66,52 @@ class Elsewhere:
         files = [*self.tmp.glob("redis-lab-*"), *self.state.rglob("*.*")]
         return ", ".join(map(str, [*self.servers(), *files]))
 
+    def end(self) -> None:
+        for process in self.started:
+            process.kill()
+            process.communicate()
+        for server in self.servers():
+            with contextlib.suppress(psutil.Error):
+                server.kill()
+
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """See Elsewhere; whatever a failed test left is ended."""
-    elsewhere = Elsewhere(tmp_path)
+    """See Elsewhere; what a failed test left of it is ended."""
+    elsewhere = Elsewhere(tmp_path / "elsewhere")
     yield elsewhere
-    for process in [*elsewhere.started, *elsewhere.servers()]:
-        process.kill()
-    for process in elsewhere.started:
-        process.communicate()
+    elsewhere.end()
+
+
+class Stranger:
+    """A redis-server that is no lab's: a port of 127.0.0.1, no password, data of its own."""
+
+    def __init__(self, folder: Path, *options: str):
+        self.port = processes.free_port()
+        self.client = redis.Redis("127.0.0.1", self.port, decode_responses=True)
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self.process = subprocess.Popen(
+            [servers.find_server().path, *place, *options], cwd=folder, stdout=subprocess.DEVNULL
+        )
+        wait_until(self._silence, 20, "stranger")
+
+    def _silence(self) -> str:
+        try:
+            return "" if self.client.ping() else "no PONG"
+        except redis.RedisError as error:
+            return str(error)
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """Call it with options of redis-server to start a Stranger."""
+    started = []
+
+    def start(*options: str) -> Stranger:
+        started.append(Stranger(tmp_path, *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()

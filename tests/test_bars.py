@@ -1,5 +1,6 @@
 """show.bars says in words what it draws."""
 
+import matplotlib as mpl
 import pandas as pd
 import pytest
 
@@ -35,3 +36,15 @@ def test_what_can_not_be_drawn_is_refused(values):
     """An empty, missing or negative number is a ValueError that names the argument."""
     with pytest.raises(ValueError, match="values"):
         show.bars(pd.Series(values, dtype=float), "ms", title="None")
+
+
+def test_the_style_restores_its_own_params_alone():
+    """A notebook's backend turns interactive mode on while the first figure is made: it stays on."""
+    from redis_lab.show.style import style
+
+    before = dict(mpl.rcParams)
+    with mpl.rc_context():
+        with style():
+            mpl.rcParams["interactive"] = True
+        assert mpl.rcParams["interactive"]
+        assert {k: v for k, v in mpl.rcParams.items() if before[k] != v} == {"interactive": True}

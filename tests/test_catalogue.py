@@ -72,7 +72,7 @@ def test_a_missing_field_is_named_with_its_file(tmp_path, field):
     ids=repr,
 )  # fmt: skip
 def test_a_wrong_field_is_refused(tmp_path, said):
-    """A value of the wrong kind, or a requirement that comes later, is refused by file and field."""
+    """A value of the wrong kind, or a requirement that comes later, is refused by name."""
     write(tmp_path, **said)
     with pytest.raises(BadNotebook, match=rf"06_sorted_sets\.ipynb.*{next(iter(said))[:7]}"):
         notebooks(tmp_path)

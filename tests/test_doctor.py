@@ -194,7 +194,7 @@ def test_this_machine_can_be_looked_at():
 
 
 def test_the_age_of_apts_lists(tmp_path, monkeypatch):
-    """None without package lists; else the time since something was fetched, not the mirror's time."""
+    """None without package lists; else since something was fetched, not the mirror's time."""
     monkeypatch.setattr(doctor, "APT_LISTS", tmp_path)
     assert doctor._lists_age() is None
     (tmp_path / "partial").mkdir()
@@ -253,7 +253,7 @@ def test_a_docker_that_hangs_does_not_hang_the_doctor(tmp_path, monkeypatch):
 
 
 def test_every_server_is_told_with_what_it_can_do(tmp_path, monkeypatch):
-    """A server that is too old is shown with the reason, and a survey without any other one fails."""
+    """A server that is too old is shown with the reason, and without another one it fails."""
     script(tmp_path, "redis-server", "echo 'Redis server v=6.0.16 sha=0:0 malloc=jemalloc-5.1.0'")
     monkeypatch.setenv("REDIS_LAB_SERVER", str(tmp_path / "redis-server"))
     (old,) = found("redis 6.0.16")

@@ -285,3 +285,27 @@ def test_the_frame_of_a_probe_that_did_nothing_has_its_columns():
         *("number", "intended", "started", "finished", "ok", "error", "key", "latency"),
     ]
     assert frame.ok.dtype == bool and frame.latency.dtype == float
+
+
+def test_wait_returns_when_so_many_more_were_served(r):
+    """wait(n) counts from the moment it is called."""
+    with Probe(r, "read", every=0.002) as probe:
+        probe.wait(5)
+        before = len(probe.frame())
+        probe.wait(20)
+        assert len(probe.frame()) >= before + 20
+
+
+def test_wait_says_how_far_it_came(lab):
+    """Where nothing is served, wait ends with a TimeoutError that counts."""
+    with Probe(None, lambda client, number: (_ for _ in ()).throw(OSError("no"))) as probe:
+        with pytest.raises(TimeoutError, match="0 of 3"):
+            probe.wait(3, timeout=0.1)
+
+
+def test_wait_on_a_probe_that_ended_is_an_error(r):
+    """A probe that is over serves nothing more, and wait doesn't wait for it."""
+    probe = Probe(r, "read", limit=0.05).start()
+    until(lambda: not probe._thread.is_alive())
+    with pytest.raises(RuntimeError, match="not running"):
+        probe.wait(1)

@@ -11,11 +11,12 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import health, slots
-from redis_lab.lab.node import LONG_PATIENCE, Node
+from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import SERVICE, Login, NodeSpec, Shape, named
 
 Address = tuple[str, int]
+PATIENCE = 5.0
 
 
 class Foreign:
@@ -41,7 +42,7 @@ def find(url: str) -> tuple[Shape, tuple[Node, ...], Server]:
     """
     first = _node_at(url)
     try:
-        said = first.info("server", LONG_PATIENCE)
+        said = first.info("server", PATIENCE)
         if said["redis_mode"] == "cluster":
             view = slots.cluster_view(first)
             _is_known_as(first, view.members[view.myself].address)

@@ -150,7 +150,7 @@ def start() -> int:
     import subprocess
 
     ours, theirs = os.pipe()
-    subprocess.Popen(
+    guard = subprocess.Popen(
         # -P keeps a learner's json.py out; -I would also lose what was installed with pip --user.
         [sys.executable, "-P", __file__, str(os.getpid())],
         stdin=ours,
@@ -160,6 +160,7 @@ def start() -> int:
         env={**os.environ, "REDIS_LAB_STATE": str(state_folder().parent)},
     )
     os.close(ours)
+    guard.returncode = 0  # it outlives us: nobody waits for it, and Python need not warn of that
     return theirs
 
 
