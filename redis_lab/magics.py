@@ -36,6 +36,7 @@ REFUSED = {
     "CLIENT REPLY": "leaves commands without replies; use client.pipeline()",
 }
 FAINT, RED = "opacity:.65", "color:#D55E00;font-weight:bold"
+CODE = "margin:0 5px;white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace)"
 STYLES = {"command": FAINT, "note": f"{FAINT};font-style:italic", "reply": "", "error": RED}
 Parts = list[tuple[str, str]]  # what a cell shows: a key of STYLES, and the text
 MATCHER = "redis_lab.commands"
@@ -81,15 +82,14 @@ class RedisMagics(Magics):
         ASK followed as by redis-cli -c; with --on to that node, and nothing is followed.
         --errors: error replies are expected, and the next command runs; without it, the first one
         ends the cell with CommandFailed. {name} and $name are not expanded: braces are hash tags.
-        A %redis line that ends in "?" is IPython's; use %%redis.
         """
         head, rest = _OPTIONS.fullmatch(line.rstrip()).groups()  # type: ignore[union-attr]
         options = head.split()
         if rest.startswith("--") or bool(rest) == (cell is not None):
             raise UsageError("%redis [--on NODE] [--raw] [--errors] COMMAND; %%redis: one a line")
         numbered = enumerate(map(str.strip, (cell or rest).split("\n")), 2)
-        told = [(n, text) for n, text in numbered if text and not text.startswith("#")]
-        lines = [(f"line {n}: {text}" if cell else text, text) for n, text in told]
+        kept = [(n, text) for n, text in numbered if text and not text.startswith("#")]
+        lines = [(f"line {n}: {text}" if cell else text, text) for n, text in kept]
         commands = [(place, text, _words(place, text)) for place, text in lines]
         session, topology = self._session()
         on = options[options.index("--on") + 1] if "--on" in options else None
@@ -236,7 +236,7 @@ def _patience(words: list[bytes]) -> float | None:
 def _show(parts: Parts) -> None:
     tidy = [(kind, text.replace("\r\n", "\n").removesuffix("\n")) for kind, text in parts]
     spans = [f'<span style="{STYLES[kind]}">{html.escape(text)}</span>' for kind, text in tidy]
-    page = '<pre style="margin:0;white-space:pre-wrap">{}</pre>'.format("\n".join(spans))
+    page = f'<pre style="{CODE}">' + "\n".join(spans) + "</pre>"
     if parts:
         display({"text/plain": "\n".join(text for _, text in tidy), "text/html": page}, raw=True)
 

@@ -193,7 +193,7 @@ def test_an_exception_inside_with_leaves_nothing_of_a_paused_lab(elsewhere):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_interrupt_in_the_middle_of_a_start_leaves_nothing(elsewhere, shape):
-    """Ctrl-C at whatever moment is a KeyboardInterrupt; nothing remains, while the owner lives on."""
+    """Ctrl-C at whatever moment is a KeyboardInterrupt; nothing remains, and the owner lives on."""
     owner = elsewhere.start(f"""
 import time, redis_lab.lab
 while True:

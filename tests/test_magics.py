@@ -167,6 +167,17 @@ def test_an_error_inside_a_transaction_is_part_of_its_reply(cell):
     assert shown.endswith("1) OK\n2) (error) ERR value is not an integer or out of range")
 
 
+def test_without_a_primary_the_reason_is_shown(cell, monkeypatch):
+    """While the nodes name no primary, what they say is the error, in one line."""
+
+    def nobody(lab):
+        raise rl.LabUnavailable("no majority names a primary")
+
+    monkeypatch.setattr(rl.Topology, "primary", property(nobody))
+    shown, raised = cell.failing("%redis PING")
+    assert shown == "> PING\nno majority names a primary" and raised.startswith("PING: no majority")
+
+
 @pytest.mark.parametrize("bad", ['SET b "x', "SET b 'x", 'SET b "x"y'])
 def test_unbalanced_quotes_name_the_line_and_send_nothing(cell, lab, bad):
     """A cell with a line that can't be read is not run at all."""
@@ -365,7 +376,7 @@ def test_the_newest_lab_is_used_until_another_is_chosen(shell, lab):
     cell = Cells(shell)
     shell.user_ns["old"] = lab
     with rl.standalone() as newer:
-        shell.user_ns["newer"] = newer
+        shell.user_ns.update(newer=newer, _=newer)
         cell("%redis SET where newer")
         assert cell("%redis_use old") == "%redis talks to old (standalone)"
         cell("%redis SET where old")
@@ -440,7 +451,7 @@ def test_redirections_are_followed_and_shown_as_by_redis_cli(shell, cluster):
     shown = Cells(shell)("%%redis --errors\n" + "\n".join(lines))
     replies = "\n".join(line for line in shown.split("\n") if not line.startswith("> "))
     assert replies == as_redis_cli(cluster, lines)
-    assert "-> Redirected to slot [15495] located at 127.0.0.1:" in shown
+    assert shown.startswith("> SET a 1\n-> Redirected to slot [15495] located at 127.0.0.1:")
 
 
 def test_on_a_named_node_nothing_is_followed(shell, cluster):
@@ -508,6 +519,7 @@ def test_commands_and_subcommands_are_completed(cell):
     assert complete("", "%redis --on redis-1 --raw CONF", 30)[1] == ["CONFIG"]
     assert "GET" not in complete("", "%redis CONFIG GET G", 19)[1]
     assert "CONFIG" not in complete("", "CONF", 4)[1]
+    assert "CONFIG" not in complete("", "%%redis CONF", 12)[1]
 
 
 def test_completion_never_waits_for_a_server_that_does_not_answer(shell):

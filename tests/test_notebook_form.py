@@ -97,7 +97,9 @@ def test_has_a_figure_with_a_description(code):
 def test_uses_no_shell_and_installs_nothing(code):
     """`!` and `%pip` pass in CI even when they fail."""
     lines = [line.strip() for cell in code for line in cell.source.split("\n")]
-    assert not [line for line in lines if line.startswith(("!", "%pip", "%%bash", "%%sh", "%conda"))]
+    assert not [
+        line for line in lines if line.startswith(("!", "%pip", "%%bash", "%%sh", "%conda"))
+    ]
 
 
 def test_flushes_nothing_and_sleeps_for_nothing(code):
@@ -157,4 +159,3 @@ def test_requirements_form_no_circle():
     """What a notebook requires exists in the curriculum's order: always an earlier number."""
     for entry in ENTRIES:
         assert all(number < entry.number for number in entry.requires)
-

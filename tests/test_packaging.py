@@ -78,7 +78,9 @@ def test_conda_and_pip_get_the_same(project):
     for line in project["dependencies"] + project["optional-dependencies"]["course"]:
         name, bound = re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", line).groups()
         wanted[CONDA_NAMES.get(name, name)] = bound
-    listed = dict(re.findall(r"^  - ([\w-]+)>=([\d.]+)", (ROOT / "environment.yml").read_text(), re.M))
+    listed = dict(
+        re.findall(r"^  - ([\w-]+)>=([\d.]+)", (ROOT / "environment.yml").read_text(), re.M)
+    )
     assert wanted.items() <= listed.items()
     assert listed.keys() - wanted.keys() == {"redis-server", "hiredis"}
 

@@ -223,10 +223,12 @@ def test_silence_and_the_end_of_the_stream_are_errors() -> None:
         assert not parser.can_read()
         with pytest.raises(TimeoutError):
             parser.read_response()
-        far.sendall(b"+OK\r\n")
+        far.sendall(b"+OK\r\n:1\r\n")
         assert parser.can_read(1.0)
-        far.close()
         assert parser.read_response() == b"OK"
+        far.close()
+        assert parser.can_read()
+        assert parser.read_response() == 1
         for attempt in (parser.can_read, parser.read_response):
             with pytest.raises(redis.ConnectionError, match="closed"):
                 attempt()

@@ -118,7 +118,7 @@ def attach(
     if servers.numbers(server.version) < servers.numbers(min_version):
         raise LabUnavailable(f"the server there is {server.version}, older than {min_version}")
     lab = Topology(shape, attached.Foreign(refuses_flush=not allow_flush), server)
-    lab._nodes = nodes
+    lab.nodes = nodes
     _require_modules(lab, modules)
     _started.append(lab)
     return lab
@@ -152,8 +152,11 @@ def _start(
         guard.sweep()
         lab = Topology(shape, runner, server, detached)
         _bring_up(lab)
-    except (OSError, RedisError) as error:
+    except RedisError as error:
         raise LabUnavailable(f"the lab can't be started: {error}") from error
+    except OSError as error:
+        hint = "Is there room in TMPDIR and in the home folder?"
+        raise LabUnavailable(f"the lab can't be started: {error}. {hint}") from error
     _started.append(lab)
     _require_modules(lab, modules)
     return lab
@@ -167,7 +170,7 @@ def _bring_up(lab: Topology) -> None:
         runner.prepare(shape.tls, shape.mutual)
         tls = runner.tls.directives() if runner.tls else {}
         lines = {spec: shapes.directives(shape, spec, tls) for spec in shape.nodes}
-        lab._nodes = tuple(runner.launch(lines, shape.login))
+        lab.nodes = tuple(runner.launch(lines, shape.login))
         formation.form(shape, lab.nodes)
         for node in lab.nodes:
             lab._record("start", node, node.last_role)

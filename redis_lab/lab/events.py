@@ -1,6 +1,7 @@
 """What happened to a topology, with the time of day at which it did."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
@@ -33,6 +34,13 @@ class LabEvent:
     node: str
     kind: str
     detail: str = ""
+
+
+def all_events(done: Sequence[LabEvent], nodes: Iterable["Node"]) -> list[LabEvent]:
+    """What was done, and what the nodes logged since they were started, in order of time."""
+    started = min((event.at for event in done if event.kind == "start"), default=0.0)
+    logged = [event for node in nodes for event in logged_events(node) if event.at >= started]
+    return sorted([*done, *logged], key=lambda event: event.at)
 
 
 def logged_events(node: "Node") -> list[LabEvent]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "redis-lab-"
+LINUX = sys.platform == "linux"
 Owner = tuple[int, float]
 
 
@@ -55,9 +56,17 @@ def _born(pid: int) -> float:
     """When a process began: on Linux in ticks since boot, which no change of the clock moves."""
     import psutil
 
-    if sys.platform == "linux":
-        return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    return psutil.Process(pid).create_time()
+    return float(_stat(pid)[19]) if LINUX else psutil.Process(pid).create_time()
+
+
+def _has_terminal(process: Any) -> bool:
+    # psutil knows only the terminals that were there when it was first asked.
+    return _stat(process.pid)[4] != "0" if LINUX else process.terminal() is not None
+
+
+def _stat(pid: int) -> list[str]:
+    """/proc/PID/stat from its third field on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def write_note(lab_id: str, note: dict[str, Any]) -> None:
@@ -101,7 +110,7 @@ def processes_of(lab_ids: set[str]) -> list[Any]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if folders & set(Path(process.cwd()).parts) and process.terminal() is None:
+            if folders & set(Path(process.cwd()).parts) and not _has_terminal(process):
                 found.append(process)
     return found
 
@@ -118,7 +127,7 @@ def remove(lab_ids: set[str]) -> None:
                 process.kill()
         psutil.wait_procs(alive, timeout=1)
     for lab_id in lab_ids:
-        folder = Path(known.get(lab_id, {}).get("folder", ""))
+        folder = Path(str(known.get(lab_id, {}).get("folder")))
         if folder.name == f"{PREFIX}{lab_id}":
             shutil.rmtree(folder, ignore_errors=True)
         forget(lab_id)

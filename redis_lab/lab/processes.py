@@ -60,10 +60,8 @@ class Processes:
             self.folder.mkdir(mode=0o700)
             self.tls = make_tls_files(self.folder / "tls", mutual) if tls else None
         except OSError as error:
-            raise LabUnavailable(
-                f"the lab's folder can't be made in {tempfile.gettempdir()}: {error.strerror}. "
-                "Make room there, or set TMPDIR to a folder with room."
-            ) from error
+            why = f"{tempfile.gettempdir()}: {error.strerror}. Set TMPDIR to a folder with room."
+            raise LabUnavailable(f"the lab's folder can't be made in {why}") from error
 
     def launch(self, specs: dict[NodeSpec, list[str]], login: Login) -> list[Node]:
         """Start a server for each, with its configuration; all answer when this returns."""
@@ -198,7 +196,8 @@ class Processes:
             line for line in said.splitlines()[-8:] if " # " in line or not re.match(r"\d+:", line)
         )
         words = " ".join(re.sub(r"^\d+:\w .*? [#*] ", "", line) for line in complaint.split("\n"))
-        text = f"{node.name} did not start; {self.server} says: {' '.join(words.split()) or said}"
+        last = " ".join(words.split()) or said.strip() or "nothing. Is there room in TMPDIR?"
+        text = f"{node.name} did not start; {self.server} says: {last}"
         if fatal or "Unresolved Configuration" in said:
             return InvalidConfig(text)
         return LabUnavailable(text)

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import access, drawing, faults, guard, partition, state
-from redis_lab.lab.events import LabEvent, logged_events
+from redis_lab.lab.events import LabEvent, all_events
 from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import Shape
@@ -19,17 +19,18 @@ class Topology:
     """Redis servers that this process started (or, attached, found), as one object.
 
     A context manager; it also stops when the kernel ends, however that ends. Seconds are floats.
+    nodes: all of them, in start order; server: the program they run (see redis_lab.lab.servers).
     """
 
     def __init__(self, shape: Shape, runner: Any, server: Server, detached: bool = False):
         self._shape = shape
         self._runner = runner
-        self._nodes: tuple[Node, ...] = ()
+        self.nodes: tuple[Node, ...] = ()
         self._faults: list[LabEvent] = []
         self._groups: list[frozenset[Node]] = []
         self.detached = detached
         self._pid = os.getpid()
-        self._stopped = False
+        self.stopped = False
         self.server = server
 
     # what it is
@@ -50,10 +51,6 @@ class Topology:
         return self.server.version
 
     @property
-    def stopped(self) -> bool:
-        return self._stopped
-
-    @property
     def tls(self) -> Any:
         """Paths of the certificates (redis_lab.lab.tls.TLSFiles), or None without TLS."""
         return self._runner.tls
@@ -64,18 +61,13 @@ class Topology:
         return {name: password for name, (password, _) in self._shape.users.items()}
 
     @property
-    def nodes(self) -> tuple[Node, ...]:
-        """All nodes in start order."""
-        return self._nodes
-
-    @property
     def sentinels(self) -> tuple[Node, ...]:
-        return tuple(node for node in self._nodes if node.last_role == "sentinel")
+        return tuple(node for node in self.nodes if node.last_role == "sentinel")
 
     @property
     def data_nodes(self) -> tuple[Node, ...]:
         """All nodes but the Sentinels."""
-        return tuple(node for node in self._nodes if node.last_role != "sentinel")
+        return tuple(node for node in self.nodes if node.last_role != "sentinel")
 
     @property
     def replicas(self) -> tuple[Node, ...]:
@@ -101,10 +93,10 @@ class Topology:
 
     def node(self, name: str) -> Node:
         """The node of that name. Raises KeyError that lists the names."""
-        for node in self._nodes:
+        for node in self.nodes:
             if node.name == name:
                 return node
-        raise KeyError(f"no node {name!r}; there are {', '.join(n.name for n in self._nodes)}")
+        raise KeyError(f"no node {name!r}; there are {', '.join(n.name for n in self.nodes)}")
 
     @property
     def url(self) -> str:
@@ -118,10 +110,7 @@ class Topology:
     @property
     def events(self) -> list[LabEvent]:
         """Faults done, role changes seen and what the Sentinels logged, in order of time."""
-        if self._stopped:
-            return sorted(self._faults, key=lambda event: event.at)
-        done = [*self._faults, *self._logged()]
-        return sorted(done, key=lambda event: event.at)
+        return all_events(self._faults, () if self.stopped else self.nodes)
 
     # clients
 
@@ -200,13 +189,13 @@ class Topology:
 
     def stop(self) -> None:
         """Kill every server and remove the lab's folder. A second time does nothing."""
-        if self._stopped or self._pid != os.getpid():
+        if self.stopped or self._pid != os.getpid():
             return
-        self._stopped = True
+        self.stopped = True
         try:
-            self._faults += self._logged()
+            self._faults = all_events(self._faults, self.nodes)
             self._record("stop")
-            for node in self._nodes:
+            for node in self.nodes:
                 node.hang_up()
         finally:
             self._runner.stop()
@@ -230,31 +219,26 @@ class Topology:
             "detached": self.detached and bool(addresses["url"]),
             "backend": self._runner.backend,
             "folder": str(self._runner.folder),
-            "nodes": [[node.name, node.port, node.pid] for node in self._nodes],
+            "nodes": [[node.name, node.port, node.pid] for node in self.nodes],
         }
         guard.write_note(self.id, {**note, **addresses})
 
     def _record(self, kind: str, node: Node | None = None, detail: str = "") -> None:
         self._faults.append(LabEvent(time.time(), node.name if node else "", kind, detail))
 
-    def _logged(self) -> list[LabEvent]:
-        started = min((event.at for event in self._faults if event.kind == "start"), default=0.0)
-        logged = [event for node in self._nodes for event in logged_events(node)]
-        return [event for event in logged if event.at >= started]
-
     def _resolve(self, node: Node | str) -> Node:
         if isinstance(node, str):
             return self.node(node)
-        if node not in self._nodes:
+        if node not in self.nodes:
             raise ValueError(f"{node!r} is not a node of this lab")
         return node
 
     def _require_running(self) -> None:
-        if self._stopped:
+        if self.stopped:
             raise LabUnavailable(f"this {self.shape} lab was stopped; start another one")
 
     def __repr__(self) -> str:
-        nodes = "stopped" if self._stopped else state.summary(self)
+        nodes = "stopped" if self.stopped else state.summary(self)
         return f"<{self.shape} lab, {self.server.name} {self.server_version}: {nodes}>"
 
     def _repr_html_(self) -> str:

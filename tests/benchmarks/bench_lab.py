@@ -132,7 +132,9 @@ def test_imports():
     runs: dict[str, list[float]] = {name: [] for name in codes}
     for _ in range(11):
         for name, code in codes.items():
-            runs[name].append(seconds(lambda code=code: subprocess.run([sys.executable, "-c", code])))
+            runs[name].append(
+                seconds(lambda code=code: subprocess.run([sys.executable, "-c", code]))
+            )
     medians = {name: statistics.median(times) for name, times in runs.items()}
     patterns, lab = medians["patterns"] - medians["base"], medians["lab"] - medians["base"]
     report("import redis_lab.patterns", patterns, 0.05)
