@@ -39,7 +39,7 @@ def test_what_can_not_be_drawn_is_refused(values):
 
 
 def test_the_style_restores_its_own_params_alone():
-    """A notebook's backend turns interactive mode on while the first figure is made: it stays on."""
+    """What a notebook's backend sets while the first figure is made stays as it is."""
     from redis_lab.show.style import style
 
     before = dict(mpl.rcParams)

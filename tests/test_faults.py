@@ -445,6 +445,41 @@ def test_failover_to_a_sentinel_is_a_mistake(lab):
         lab.failover("sentinel-1")
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(
+    ("away", "back"), [("kill", "restart"), ("pause", "resume"), ("partition", "heal")]
+)
+def test_a_primary_replaced_by_hand_follows_when_it_is_back(away, back, replicas):
+    """Without Sentinels the lab stands in for the operator: the old primary is told its successor.
+
+    What was written to the new one stays, with one replica as with two.
+    """
+    with rl.replicated(replicas=replicas) as lab:
+        fill(lab)
+        old, heir = lab.primary, lab.node("redis-2")
+        getattr(lab, away)(old)
+        lab.failover(heir)
+        assert lab.primary is heir and lab.client().set("meanwhile", "kept")
+        getattr(lab, back)(*([] if back == "heal" else [old]))
+        in_order(lab)
+        assert lab.primary is heir and old.role == "replica"
+        assert keyspace(old) == {*KEYS, "meanwhile"}
+
+
+@on("replicated")
+def test_a_primary_made_by_hand_is_left_alone(lab):
+    """A node that a learner made a primary keeps its data when another one comes back."""
+    stray = lab.node("redis-3")
+    stray.client().replicaof("NO", "ONE")
+    assert stray.client().set("mine", 1)
+    lab.pause("redis-2")
+    lab.partition("redis-2")
+    lab.resume("redis-2")
+    lab.heal()
+    assert lab.primary.name == "redis-1" and stray.role == "primary"
+    assert stray.client().get("mine") == "1"
+
+
 # Sentinels, and quorums
 
 

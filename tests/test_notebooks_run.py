@@ -1,4 +1,4 @@
-"""Every notebook runs to its end, by two runners that know nothing of each other, and leaves nothing."""
+"""Every notebook runs to its end, by two independent runners, and leaves nothing behind."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ ENTRIES = notebooks()
 
 @pytest.fixture(params=ENTRIES, ids=lambda entry: entry.path.stem)
 def entry(request) -> Entry:
-    """A notebook that can run on the server here; the others are skipped by name, with the reason."""
+    """A notebook that can run on the server here; others are skipped by name and reason."""
     if reason := can_run(request.param, find_server()):
         pytest.skip(f"{request.param.path.name}: {reason}")
     return request.param

@@ -43,7 +43,8 @@ SETBIT bits 7 1
 CASES = [
     "PING", "PING hello", 'ECHO ""', "ECHO 'single \"quoted\" \\' \\n'", r'ECHO "\x41\x0a\q\x4"',
     "ECHO plain\"joined\"", "  ECHO   spaces  ", "ECHO 'ünï ☕'", r'ECHO "☕\xff"', "SET k v",
-    "SET k v NX", "GET text", "GET binary", "GET unicode", "GET empty", "GET number", "GET nothing",
+    "SET text v NX",
+    "GET text", "GET binary", "GET unicode", "GET empty", "GET number", "GET nothing",
     "STRLEN unicode", "MGET text nothing number", "MGET nothing", "SET n 0\nINCR n\nINCRBY n -5",
     "INCR text", "LPUSH text 1", "GET", "NOSUCH a 'b c'", "nosuch é", "SELECT 99", "SELECT 1",
     "CONFIG SET nosuch 1", "LRANGE short 0 -1", "LRANGE long 0 -1", "LRANGE nothing 0 -1",

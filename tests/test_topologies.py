@@ -83,6 +83,17 @@ def test_client_writes_and_every_replica_gets_it(lab):
 
 
 @every_shape
+def test_replicas_get_every_write_from_the_start(lab):
+    """No primary holds back its stream until a replica's first acknowledgement, up to a second.
+
+    With Redis 7.0 a diskless copy ends so, while both ends already say that the link is up.
+    """
+    for node in lab.data_nodes:
+        assert "to enable streaming" not in node.log(10_000)
+        assert node.client().config_get("repl-diskless-sync") == {"repl-diskless-sync": "no"}
+
+
+@every_shape
 def test_url_opens_the_primary(lab):
     """redis.from_url(lab.url) is all that another program needs."""
     with redis.from_url(lab.url, decode_responses=True) as client:

@@ -4,7 +4,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import clients
+from redis_lab.lab import clients, health
 from redis_lab.lab.node import Node
 from redis_lab.lab.shapes import SERVICE, Login
 
@@ -46,9 +46,11 @@ def client(lab: "Topology", kwargs: dict[str, Any], asynchronous: bool = False) 
     options = login(lab, kwargs.get("username")).options() | kwargs
     tls = {name: how for name, how in lab.nodes[0]._extra.items() if name.startswith("ssl")}
     if lab.sentinels:
-        first = lab.sentinels[0]
-        addresses = [sentinel.address for sentinel in lab.sentinels]
-        asking = first.login.options() | tls
+        # redis-py believes the first that answers: those that name the primary of most come first.
+        named = health.named_primary(lab.sentinels)
+        asked = sorted(lab.sentinels, key=lambda sentinel: health.vote(sentinel) != named)
+        addresses = [sentinel.address for sentinel in asked]
+        asking = asked[0].login.options() | tls
         return clients.following(addresses, SERVICE, asking, tls | options, asynchronous)
     if lab._shape.clustered:
         addresses = [node.address for node in lab.nodes]

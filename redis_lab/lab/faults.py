@@ -1,6 +1,8 @@
 """How a topology is broken and mended: signals by its runner, the rest by Redis commands."""
 
 import os
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -53,6 +55,7 @@ def resume(lab: "Topology", node: Node) -> None:
     node.paused = False
     wait_until(lambda: health.silence(node), FAILOVER_TIMEOUT, f"{node.name} back")
     separate(lab)
+    reunite(lab, [node])
 
 
 def restart(lab: "Topology", node: Node) -> None:
@@ -61,10 +64,14 @@ def restart(lab: "Topology", node: Node) -> None:
     lab._runner.restart(node)
     lab._note(url=lab.url, cli=lab.cli())
     separate(lab)
-    if lab.shape == "replicated" and node.role == "primary":
-        leader = health.leader(lab.data_nodes)
-        if leader and leader is not node and leader.state == "up":
-            # Nobody else would tell it that it was replaced: the lab stands in for the operator.
+    reunite(lab, [node])
+
+
+def reunite(lab: "Topology", back: Sequence[Node]) -> None:
+    """Without Sentinels nobody tells a primary that it was replaced meanwhile: the lab does."""
+    leader = health.leader(lab.data_nodes) if lab.shape == "replicated" else None
+    for node in health.in_service(back):
+        if leader and leader.state == "up" and leader is not node and node.role == "primary":
             formation.replicate(node, leader)
 
 
@@ -195,6 +202,7 @@ def _by_hand(lab: "Topology", heir: Node) -> None:
     else:
         heir.tell("REPLICAOF", "NO", "ONE")
     formation.remember(heir)
+    heir.promoted = time.time()
     for node in health.in_service(lab.data_nodes):
         if node is not heir:
             formation.replicate(node, heir)

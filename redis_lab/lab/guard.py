@@ -165,8 +165,9 @@ def start() -> int:
         stdin=ours,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        cwd="/",
         start_new_session=True,
-        env={**os.environ, "REDIS_LAB_STATE": str(state_folder().parent)},
+        env={**os.environ, "REDIS_LAB_STATE": str(state_folder().parent.absolute())},
     )
     os.close(ours)
     guard.returncode = 0  # it outlives us: nobody waits for it, and Python need not warn of that

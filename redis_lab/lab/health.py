@@ -67,13 +67,16 @@ def _primary_of(replication_info: dict[str, str]) -> Address:
 
 
 def leader(data: Sequence[Node]) -> Node | None:
-    """The primary of a replica set: the one that most replicas follow, dead or alive."""
+    """The primary of a replica set: one in service if any, the one that most replicas follow.
+
+    Where that does not tell two primaries apart, the one that took over last leads.
+    """
     roles = {node: node.role for node in data}
     followed = Counter(node.primary_address for node in data if roles[node] == "replica")
     primaries = [node for node in data if roles[node] == "primary"]
     return max(
         primaries,
-        key=lambda node: (followed[node.internal_address], node.state == "up"),
+        key=lambda node: (node.state == "up", followed[node.internal_address], node.promoted),
         default=None,
     )
 
@@ -83,17 +86,20 @@ def leader(data: Sequence[Node]) -> Node | None:
 
 def named_primary(sentinels: Sequence[Node]) -> Address | None:
     """The address that the majority of the Sentinels that answer names; None without one."""
-    votes: Counter[Address] = Counter()
-    for sentinel in sentinels:
-        try:
-            host, port = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
-            votes[host, int(port)] += 1
-        except (RedisError, TypeError):
-            continue
+    votes = Counter(filter(None, map(vote, sentinels)))
     if not votes:
         return None
     address, count = votes.most_common(1)[0]
     return address if count * 2 > votes.total() else None
+
+
+def vote(sentinel: Node) -> Address | None:
+    """The address that one Sentinel names; None if it names none or does not answer."""
+    try:
+        host, port = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+    except (RedisError, TypeError):
+        return None
+    return host, int(port)
 
 
 def sentinel_group(sentinels: Sequence[Node], data: Sequence[Node]) -> str:

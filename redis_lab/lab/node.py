@@ -20,7 +20,8 @@ class Node:
     """A Redis or Sentinel server. Its name never says a role, since roles change.
 
     host, port: as this machine dials it; internal_host, internal_port: as the other nodes do.
-    pid: its process here, or None; container: its container, or None.
+    pid: its process here, or None; container: its container, or None. promoted: when failover()
+    made it the primary of a replica set without Sentinels, in seconds since 1970, or 0.0.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Node:
         self.container: str | None = None
         self.paused = False
         self.cut_off = False
+        self.promoted = 0.0
         self.last_role = spec.role
         self._extra = extra or {}
         self._is_alive: Callable[[], bool] | None = None

@@ -37,15 +37,18 @@ def partition(lab: "Topology", cut: Sequence[Node]) -> None:
     separate(lab)
 
 
-def heal(lab: "Topology") -> None:
+def heal(lab: "Topology") -> list[Node]:
+    """Returns the nodes that are back."""
+    cut = [node for node in lab.nodes if node.cut_off]
     if not lab._groups:
-        return
+        return cut
     lab._record("heal")
     lab._groups.clear()
-    for node in lab.nodes:
+    for node in cut:
         node.cut_off = False
     separate(lab)
     formation.redial([node for node in lab.sentinels if node.state == "up"])
+    return cut
 
 
 def separate(lab: "Topology") -> None:

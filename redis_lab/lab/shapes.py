@@ -99,7 +99,9 @@ def directives(shape: Shape, spec: NodeSpec, tls: dict[str, str]) -> list[str]:
         return lines
     if others:
         lines += [f"masteruser {me}", f"masterauth {shape.peer_password}"]
-    ours: dict[str, Any] = {"save": '""', "appendonly": "no", "repl-diskless-sync-delay": 0, **tls}
+    ours: dict[str, Any] = {"save": '""', "appendonly": "no", **tls}
+    # After a diskless copy, 7.0 sends a replica nothing for up to a second, and calls it online.
+    ours |= {"repl-diskless-sync": "no", "repl-diskless-sync-delay": 0}
     if shape.clustered:
         ours["cluster-enabled"] = "yes"
         # CLUSTER SLOTS leaves out a replica that has not replicated a byte; a ping is some.

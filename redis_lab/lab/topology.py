@@ -162,7 +162,7 @@ class Topology:
     def heal(self) -> None:
         """End every partition."""
         faults.require_own(self)
-        partition.heal(self)
+        faults.reunite(self, partition.heal(self))
 
     def flush(self) -> None:
         """Delete all keys, on the servers that this lab started."""
