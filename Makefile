@@ -29,7 +29,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 $(VENV)/.course $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@echo "Installing what the $* needs into $(VENV): about a minute, the first time."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$*]"
 	@touch $@
 
 $(VENV)/.python:

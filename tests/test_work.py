@@ -279,3 +279,16 @@ def test_jupyterlab_is_bound_to_this_machine_and_leaves_the_users_settings_alone
     assert overrides["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
     monkeypatch.setattr(work.os, "geteuid", lambda: 0)
     assert "--allow-root" in work.jupyterlab(copy.folder, None, browser=True)[0]
+
+
+@pytest.mark.parametrize(
+    ("needs", "outputs"),
+    [({}, []), ({"modules": ["json"]}, ["shown"]), ({"min_version": "8.0"}, ["shown"])],
+)
+def test_the_copy_answers_no_question_before_it_is_asked(copy, needs, outputs):
+    """Stored outputs are not copied, but for a notebook that may not be able to run here."""
+    facts = {"min_version": "7.0", "modules": [], **needs}
+    copy.upgrade(text(cell("r.dbsize()", ["shown"]), redis_lab=facts))
+    (copied,) = json.loads(copy.mine.read_text())["cells"]
+    assert copied["outputs"] == outputs
+    assert copied["source"] == ["r.dbsize()"]

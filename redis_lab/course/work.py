@@ -4,6 +4,7 @@
 is replaced if its cells are still those that were shipped; one that the learner edited stays, and
 the new version is laid beside it. Running is not editing, but outputs can be dear: a notebook that
 was run goes to `backups` when it is replaced, and stays where only the shipped outputs are new.
+The copy comes without outputs, so that questions can be answered before their cells.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from urllib.parse import quote
 from redis_lab.course.catalogue import notebook_files, shipped_folder
 
 MEMORY = ".redis-lab.json"
+OLDEST = "7.0"
 BACKUPS = "backups"
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
@@ -63,7 +65,7 @@ def update(work: Path) -> list[Step]:
     known, steps = _remembered(work)
     before = dict(known)
     for source in sources:
-        content, last = source.read_bytes(), known.get(source.name)
+        content, last = _unrun(source.read_bytes()), known.get(source.name)
         steps += _bring(work / source.name, content, last)
         if last is None or last.file != _hash(content):
             known[source.name] = Shipped(_hash(content), cells_hash(content))
@@ -83,12 +85,30 @@ def reset(work: Path, number: str | int) -> Path | None:
         there = ", ".join(path.name[:2] for path in sources.values())
         raise ValueError(f"number: there is no notebook {number!r}; there are {there}")
     work.mkdir(parents=True, exist_ok=True)
-    mine, content = work / source.name, source.read_bytes()
+    mine, content = work / source.name, _unrun(source.read_bytes())
     known, _ = _remembered(work)
     kept = _set_aside(mine) if mine.exists() and mine.read_bytes() != content else None
     _write(mine, content)
     _remember(work, known | {source.name: Shipped(_hash(content), cells_hash(content))})
     return kept
+
+
+def _unrun(content: bytes) -> bytes:
+    """A notebook without its outputs: they would answer each question before it is asked.
+
+    One that needs modules or a newer server than 7.0 keeps them, to be read where it can't run.
+    """
+    try:
+        notebook = json.loads(content)
+        needs = notebook["metadata"]["redis_lab"]
+        if needs.get("modules") or needs.get("min_version", OLDEST) != OLDEST:
+            return content
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell.update(outputs=[], execution_count=None)
+    except (ValueError, KeyError, TypeError):
+        return content
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def cells_hash(content: bytes) -> str:
