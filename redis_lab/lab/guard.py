@@ -116,17 +116,23 @@ def processes_of(lab_ids: set[str]) -> list[Any]:
 
 
 def remove(lab_ids: set[str]) -> None:
-    """Kill what belongs to these labs and remove their folders and notes."""
+    """Kill what belongs to these labs and remove their folders and notes.
+
+    The note of a lab stays while a process of it does: it is what the next attempt goes by.
+    """
     import psutil
 
     known = notes()
+    owners = {note["owner"][0] for note in known.values()}
     deadline = time.monotonic() + 5
-    while (alive := processes_of(lab_ids)) and time.monotonic() < deadline:
+    while alive := [each for each in processes_of(lab_ids) if each.pid not in owners]:
+        if time.monotonic() > deadline:
+            break
         for process in alive:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(alive, timeout=1)
-    for lab_id in lab_ids:
+        time.sleep(0.01)
+    for lab_id in lab_ids - {lab_id for lab_id in lab_ids if alive and processes_of({lab_id})}:
         folder = Path(str(known.get(lab_id, {}).get("folder")))
         if folder.name == f"{PREFIX}{lab_id}":
             shutil.rmtree(folder, ignore_errors=True)
