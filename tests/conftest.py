@@ -10,8 +10,23 @@ import psutil
 import pytest
 import redis
 
+from redis_lab.errors import LabUnavailable
 from redis_lab.lab import processes, servers
 from redis_lab.lab.waiting import wait_until
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs TLS, and every test of a secure lab, where no server here speaks it."""
+    with contextlib.suppress(LabUnavailable):
+        if servers.find_server(tls=True):
+            return
+    for item in items:
+        if (
+            "secure" in item.nodeid
+            or "secure" in item.fixturenames
+            or list(item.iter_markers("tls"))
+        ):
+            item.add_marker(pytest.mark.skip(reason="no redis-server with TLS here"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -181,6 +181,7 @@ def test_a_url_may_choose_a_database(alone):
         assert alone.client(db=3).get("there") == "1" and not alone.client().exists("there")
 
 
+@pytest.mark.tls
 def test_a_user_without_rights_is_told():
     """What the server refuses to that user is in the message, in its words."""
     with rl.secure() as home:

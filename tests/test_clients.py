@@ -294,12 +294,14 @@ def test_secure_takes_users_of_yours():
         assert set(lab.primary.client().acl_users()) == names
 
 
+@pytest.mark.tls
 def test_a_wrong_acl_rule_is_told():
     """The server's own words are in the error."""
     with pytest.raises(rl.LabUnavailable, match=r"did not start.*nonsense"):
         rl.secure(users={"one": "~* +@nonsense"})
 
 
+@pytest.mark.tls
 def test_mutual_tls_refuses_a_client_without_certificate():
     """mutual=True: the server asks for a certificate of the lab's CA; the lab's clients have it."""
     with rl.secure(mutual=True) as lab:

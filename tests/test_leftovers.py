@@ -167,7 +167,7 @@ def test_the_guard_ends_with_its_owner(elsewhere):
 
 def test_an_owner_that_ends_by_itself_leaves_nothing(elsewhere):
     """No stop(), no with: the end of the interpreter stops every lab."""
-    elsewhere.run("labs = [rl.replicated(replicas=1), rl.secure()]; labs[0].pause('redis-2')")
+    elsewhere.run("labs = [rl.replicated(replicas=1), rl.standalone()]; labs[0].pause('redis-2')")
     nothing_left(elsewhere)
 
 

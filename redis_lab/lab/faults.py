@@ -143,7 +143,7 @@ def _heirs(lab: "Topology", primary: Node) -> list[Node]:
         for node in health.in_service(lab.data_nodes)
         if node.primary_address == primary.internal_address
     ]
-    return sorted(mine, key=lambda node: -int(node.ask("ROLE")[4]))
+    return sorted(mine, key=lambda node: -int(node.tell("ROLE")[4]))
 
 
 def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
@@ -186,7 +186,8 @@ def _preferred(sentinel: Node, heir: Node) -> str:
 
 def _by_cluster(lab: "Topology", heir: Node) -> None:
     serving = [node.internal_address for node in health.in_service(lab.data_nodes)]
-    heir.tell("CLUSTER", "FAILOVER", *([] if heir.primary_address in serving else ["FORCE"]))
+    _, host, port, *_ = heir.tell("ROLE")
+    heir.tell("CLUSTER", "FAILOVER", *([] if (host, int(port)) in serving else ["FORCE"]))
 
 
 def _by_hand(lab: "Topology", heir: Node) -> None:

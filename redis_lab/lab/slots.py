@@ -63,7 +63,11 @@ def cluster_view(node: Node) -> View:
 def all_met(nodes: Sequence[Node], ids: Collection[str]) -> str:
     """Every node knows every other by its id, no handshake pending."""
     for node in nodes:
-        known = {member.id for member in cluster_view(node).members.values() if not member.gone}
+        try:
+            members = cluster_view(node).members.values()
+        except RedisError as error:
+            return f"{node.name}: {error}"
+        known = {member.id for member in members if not member.gone}
         if known != set(ids):
             return f"{node.name} knows {len(known & set(ids))} of {len(ids)} nodes"
     return ""
