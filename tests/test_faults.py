@@ -499,6 +499,21 @@ def test_one_dead_sentinel_of_three_changes_nothing(lab):
 
 
 @on("sentinel")
+def test_a_paused_sentinel_is_outvoted_and_learns(lab):
+    """The other two replace a dead primary; a Sentinel that slept through it accepts the result."""
+    old = lab.primary
+    lab.pause("sentinel-1")
+    lab.kill(old)
+    in_order(lab)
+    assert lab.primary is not old
+    lab.resume("sentinel-1")
+    lab.restart(old)
+    in_order(lab)
+    (host, port) = lab.node("sentinel-1").ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")
+    assert (host, int(port)) == lab.primary.internal_address and old in lab.replicas
+
+
+@on("sentinel")
 def test_a_lost_quorum_is_told(lab):
     """With one Sentinel of three, wait_healthy says what is missing, and nobody is promoted."""
     lab.kill("sentinel-1")

@@ -123,7 +123,7 @@ def remove(lab_ids: set[str]) -> None:
     import psutil
 
     known = notes()
-    owners = {note["owner"][0] for note in known.values()}
+    owners = {note["owner"][0] for note in known.values() if is_running(note["owner"])}
     deadline = time.monotonic() + 5
     while alive := [each for each in processes_of(lab_ids) if each.pid not in owners]:
         if time.monotonic() > deadline:
