@@ -17,7 +17,7 @@ test: $(VENV)/.test
 	@$(BIN)/redis-lab doctor --fix --quiet
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py -p no:cacheprovider -qs $(ARGS)
 
 notebooks: $(VENV)/.test
@@ -28,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/.course $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.python
+$(VENV)/.course $(VENV)/.test $(VENV)/.bench $(VENV)/.dev: $(VENV)/.%: pyproject.toml | $(VENV)/.python
 	@echo "Installing what the $* needs into $(VENV): about a minute, the first time."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[$*]"
 	@touch $@
