@@ -8,6 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from redis_lab.course.learner import check as check
+    from redis_lab.course.learner import hint as hint
+    from redis_lab.course.learner import progress as progress
+    from redis_lab.course.learner import solution as solution
+    from redis_lab.course.predict import predict as predict
     from redis_lab.lab import Node as Node
     from redis_lab.lab import Topology as Topology
     from redis_lab.lab import attach as attach
@@ -28,10 +33,15 @@ _HOMES = {
     "ValueTooLarge": "errors",
     "VersionConflict": "errors",
     "attach": "lab",
+    "check": "course.learner",
     "cluster": "lab",
+    "hint": "course.learner",
+    "predict": "course.predict",
+    "progress": "course.learner",
     "replicated": "lab",
     "secure": "lab",
     "sentinel": "lab",
+    "solution": "course.learner",
     "standalone": "lab",
 }
 _MODULES = ("course", "data", "errors", "lab", "magics", "observe", "patterns", "show")

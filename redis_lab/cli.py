@@ -5,22 +5,19 @@ What a command needs is imported inside it, so that none waits for what another 
 """
 
 import contextlib
-import os
 import sys
-from collections.abc import Iterable
 from enum import StrEnum
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Any
 
 from redis_lab import __version__
+from redis_lab.cli_terminal import GET, busy, table
 from redis_lab.errors import LabUnavailable, RedisLabError
-
-GET = 'Get it: python -m pip install "redis-lab[course]"'
 
 try:
     import typer
     from typer.core import TyperGroup
+
+    from redis_lab.cli_course import course
 except ModuleNotFoundError as error:
     raise SystemExit(f"redis-lab: the package {error.name} is missing. {GET}") from None
 
@@ -48,6 +45,9 @@ app = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )  # fmt: skip
+
+
+app.add_typer(course)
 
 
 @app.callback(
@@ -82,7 +82,7 @@ def doctor(
     if quiet:
         find_server()
         return
-    with _busy("Looking around"):
+    with busy("Looking around"):
         findings = physician.survey()
         rows = [(each.what, each.found, each.remark) for each in findings]
     try:
@@ -92,36 +92,9 @@ def doctor(
         rows += [(f"  {name}", "can't run here", why) for name, why in reasons.items() if why]
     except RedisLabError as error:
         rows.append(("Notebooks", "none", str(error)))
-    _table(("", "found", "remark"), rows)
+    table(("", "found", "remark"), rows)
     if any(each.missing for each in findings):
         raise typer.Exit(1)
-
-
-@app.command(epilog="Example: redis-lab lab --no-browser --port 8899")
-def lab(
-    browser: Annotated[bool, typer.Option(help="Open a browser on it.")] = True,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, metavar="N")] = None,
-) -> None:
-    """Open the course in JupyterLab, on your own copy of the notebooks: the folder work, here.
-
-    What you have not touched there is brought up to date, what you wrote is never overwritten.
-    """
-    from redis_lab.course import work
-
-    if not find_spec("jupyterlab"):
-        raise LabUnavailable(f"JupyterLab is missing. {GET}")
-    here = Path.cwd()
-    folder = here if (here / work.MEMORY).exists() else here / "work"
-    steps = work.update(folder)
-    if copied := sum(step.kind == "copied" for step in steps):
-        typer.echo(f"{folder}: {copied} notebooks copied")
-    for step in (step for step in steps if step.kind != "copied"):
-        typer.echo(f"{folder}: {step}")
-    if os.geteuid() == 0:
-        typer.echo("You are root: JupyterLab gets --allow-root, and notebooks may do anything.")
-    command, environment = work.jupyterlab(folder, port, browser)
-    sys.stdout.flush()
-    os.execve(command[0], command, environment)
 
 
 @app.command(epilog="Example: redis-lab up sentinel --replicas 2 --down-after 0.5")
@@ -143,12 +116,12 @@ def up(
     takes = {"shape", "backend", "min_version", *signature(start).parameters}
     for name in given.keys() - takes:
         raise ValueError(f"{shape} has no --{name.replace('_', '-')}")
-    with _busy(f"Starting a {given.pop('shape')} lab"):
+    with busy(f"Starting a {given.pop('shape')} lab"):
         topology = start(detached=True, **given)
     door = topology.sentinels[0].url if topology.sentinels else topology.url
     typer.echo(f"{shape} lab {topology.id}: {topology.server}")
     rows = [(node.name, node.last_role, node.host, node.port) for node in topology.nodes]
-    _table(("node", "role", "host", "port"), rows)
+    table(("node", "role", "host", "port"), rows)
     typer.echo(f"URL        {topology.url}\nredis-cli  {topology.cli()}")
     typer.echo(f'Python     redis_lab.attach("{door}")\nstop       redis-lab down {topology.id}')
 
@@ -168,7 +141,7 @@ def status() -> None:
         alive = f"{len(guard.processes_of({lab_id}))} of {len(note['nodes'])}"
         ports = " ".join(str(port) for _, port, _ in note["nodes"])
         rows.append((lab_id, note["shape"], _owner(note), alive, ports))
-    _table(("id", "shape", "owner", "alive", "ports"), rows) if rows else typer.echo("No lab runs.")
+    table(("id", "shape", "owner", "alive", "ports"), rows) if rows else typer.echo("No lab runs.")
     for lab_id, note in notes.items():
         typer.echo(f"{lab_id}  {note['url'] or 'is starting'}")
 
@@ -189,7 +162,7 @@ def down(
         raise ValueError(f"there is no lab {unknown!r}; there is {', '.join(labs) or 'none'}")
     idle = {lab_id for lab_id, (_, owner) in labs.items() if owner in ("detached", "orphan")}
     chosen = set(labs) if everything else set(ids) if ids else idle
-    with _busy("Stopping"):
+    with busy("Stopping"):
         guard.remove(chosen)
         alive = ", ".join(str(process.pid) for process in guard.processes_of(chosen))
     if alive:
@@ -202,47 +175,12 @@ def down(
         typer.echo("No lab runs.")
 
 
-@app.command("list", epilog="Example: redis-lab list")
-def catalogue() -> None:
-    """List the notebooks: minutes for reading and for exercises, needs, whether they run here."""
-    from redis_lab.course.catalogue import verdicts
-
-    rows = []
-    for entry, reason in verdicts():
-        needs = entry.needs + "".join(f", after {each}" for each in entry.requires)
-        minutes = f"{entry.teaching} + {entry.exercises}"
-        rows.append((entry.number, entry.title, minutes, needs, reason or "yes"))
-    _table(("", "notebook", "minutes", "needs", "runs here"), rows)
-
-
 def _owner(note: dict[str, Any]) -> str:
     from redis_lab.lab.guard import is_running
 
     if note.get("detached"):
         return "detached"
     return f"process {note['owner'][0]}" if is_running(tuple(note["owner"])) else "orphan"
-
-
-def _busy(what: str) -> Any:
-    from rich.console import Console
-
-    return Console(stderr=True).status(f"{what} …")
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 500
-    table = Table(
-        *(Column(name, overflow="fold") for name in head), box=SIMPLE_HEAD, pad_edge=False
-    )
-    for row in rows:
-        table.add_row(*map(str, row))
-    console.print(table)
 
 
 if __name__ == "__main__":

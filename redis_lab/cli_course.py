@@ -1,0 +1,105 @@
+"""The commands for learners: the course in JupyterLab, its catalogue, exercises and progress."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redis_lab.cli_terminal import GET, busy, table
+from redis_lab.errors import LabUnavailable
+
+course = typer.Typer()
+
+
+@course.command(epilog="Example: redis-lab lab --no-browser --port 8899")
+def lab(
+    browser: Annotated[bool, typer.Option(help="Open a browser on it.")] = True,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, metavar="N")] = None,
+) -> None:
+    """Open the course in JupyterLab, on your own copy of the notebooks: the folder work, here.
+
+    What you have not touched there is brought up to date, what you wrote is never overwritten.
+    """
+    from redis_lab.course import work
+
+    if not find_spec("jupyterlab"):
+        raise LabUnavailable(f"JupyterLab is missing. {GET}")
+    folder = _work()
+    steps = work.update(folder)
+    if copied := sum(step.kind == "copied" for step in steps):
+        typer.echo(f"{folder}: {copied} notebooks copied")
+    for step in (step for step in steps if step.kind != "copied"):
+        typer.echo(f"{folder}: {step}")
+    if os.geteuid() == 0:
+        typer.echo("You are root: JupyterLab gets --allow-root, and notebooks may do anything.")
+    command, environment = work.jupyterlab(folder, port, browser)
+    sys.stdout.flush()
+    os.execve(command[0], command, environment)
+
+
+@course.command("list", epilog="Example: redis-lab list")
+def catalogue() -> None:
+    """List the notebooks: minutes for reading and for exercises, needs, whether they run here."""
+    from redis_lab.course.catalogue import verdicts
+
+    rows = []
+    for entry, reason in verdicts():
+        needs = entry.needs + "".join(f", after {each}" for each in entry.requires)
+        minutes = f"{entry.teaching} + {entry.exercises}"
+        rows.append((entry.number, entry.title, minutes, needs, reason or "yes"))
+    table(("", "notebook", "minutes", "needs", "runs here"), rows)
+
+
+@course.command(epilog="Example: redis-lab progress")
+def progress() -> None:
+    """Show which exercises you have passed, and how your predictions went."""
+    from redis_lab.course.learner import predictions, progress_rows
+
+    rows = progress_rows()
+    table(("", "exercise", "state", "attempts", "hints"), rows)
+    right, made = predictions()
+    passed = sum(row[2].startswith("passed") for row in rows)
+    typer.echo(f"{passed} of {len(rows)} exercises passed, {right} of {made} predictions right")
+
+
+@course.command(epilog="Example: redis-lab reset 06")
+def reset(number: Annotated[str, typer.Argument(metavar="NN")]) -> None:
+    """Restore one notebook in work; what you made of it goes to work/backups."""
+    from redis_lab.course import work
+
+    kept = work.reset(_work(), number)
+    typer.echo(f"{_work()}: notebook {number} is as it was shipped")
+    if kept:
+        typer.echo(f"yours is {kept}")
+
+
+@course.command(epilog="Example: redis-lab verify strings.ticket")
+def verify(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID")] = None,
+) -> None:
+    """Prove exercises: the stub fails, the solution passes, each wrong answer gets its reason.
+
+    Without an id, all of them, one on each core.
+    """
+    from redis_lab.course.verify import verify_all
+
+    with busy("Verifying"):
+        findings = sorted(verify_all(ids or ()), key=lambda finding: finding.id)
+    rows = []
+    for each in findings:
+        said = "; ".join(each.faults) or (f"not judged: {each.skipped}" if each.skipped else "fine")
+        rows.append((each.id, f"{each.seconds:.1f} s", said))
+    table(("exercise", "took", "finding"), rows)
+    if any(each.faults or each.skipped for each in findings):
+        raise typer.Exit(1)
+
+
+def _work() -> Path:
+    """The learner's copy: this folder if it is one, else work in it."""
+    from redis_lab.course.work import MEMORY
+
+    here = Path.cwd()
+    return here if (here / MEMORY).exists() else here / "work"

@@ -1,0 +1,176 @@
+"""Runs a learner's function where it can do no harm: in a thread, with a time limit.
+
+What goes wrong in it becomes Refused, a sentence that helps, with the learner's own line. Nothing
+that a function does here can hang the kernel or fill the notebook.
+"""
+
+import contextlib
+import ctypes
+import inspect
+import io
+import linecache
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisError, ResponseError, TimeoutError
+
+from redis_lab.errors import RedisLabError
+
+SHOWN = 500  # characters of what an answer printed
+SENTENCES: dict[type[Exception], str] = {
+    TimeoutError: "a command got no reply in time. A blocking command needs a timeout of its own, "
+    "below the client's socket_timeout of 2 s",
+    ReadOnlyError: "the write went to a replica: ask for the primary",
+    ConnectionError: "the server closed the connection",
+    ResponseError: "Redis refused the command",
+}
+
+
+class Refused(RedisLabError):
+    """The answer can't be judged further; the message says why and what to do."""
+
+
+class Killed(BaseException):
+    """The answer's process died here, says the check. Not an Exception: answers don't catch it."""
+
+
+class Stopped(BaseException):
+    """The time limit has passed."""
+
+
+class Printed(io.TextIOBase):
+    """Takes what an answer prints, counts it, and keeps only the beginning."""
+
+    def __init__(self) -> None:
+        self.start = ""
+        self.length = 0
+
+    def write(self, text: str) -> int:
+        self.length += len(text)
+        if len(self.start) < SHOWN:
+            self.start += text[: SHOWN - len(self.start)]
+        return len(text)
+
+    def __str__(self) -> str:
+        more = f" … ({self.length:,} characters in all)" if self.length > SHOWN else ""
+        return self.start + more
+
+
+def require_callable(answer: Any, stub: Callable[..., Any], name: str) -> None:
+    """Raise Refused unless the answer can be called as the stub is."""
+    takes = inspect.signature(stub)
+    form = f"def {name}{takes}:"
+    if not callable(answer):
+        what = "None" if answer is None else f"a value, {answer!r:.60}"
+        raise Refused(f"check wants the function itself, not {what}. Write {form} and hand {name}")
+    try:
+        theirs = inspect.signature(answer)
+        theirs.bind(*takes.parameters)
+    except TypeError:
+        has = f"({', '.join(theirs.parameters)})"
+        raise Refused(f"your function takes {has}; it will be called like this: {form}") from None
+    except ValueError:  # built-in functions have no signature: the call will tell
+        return
+    if inspect.iscoroutinefunction(answer):
+        raise Refused("your function is a coroutine: write it with def, not async def")
+
+
+def call(answer: Callable[..., Any], args: Sequence[Any], seconds: float, release: Any) -> Any:
+    """The result of answer(*args). Raises Refused, or Killed where the check let it die.
+
+    seconds: how long it may take. release: called when that is over; it must make whatever the
+    answer waits for fail.
+    """
+    return call_all(answer, [args], seconds, release)[0]
+
+
+def call_all(
+    answer: Callable[..., Any], calls: Sequence[Sequence[Any]], seconds: float, release: Any
+) -> list[Any]:
+    """The results of all these calls, begun at the same moment in a thread each, in order."""
+    outcomes: list[tuple[str, Any]] = [("late", None)] * len(calls)
+    start = threading.Barrier(len(calls))
+
+    def work(place: int) -> None:
+        try:
+            start.wait()
+            outcomes[place] = ("value", answer(*calls[place]))
+        except BaseException as error:
+            outcomes[place] = ("error", error)
+
+    threads = [
+        threading.Thread(target=work, args=[place], name="answer", daemon=True)
+        for place in range(len(calls))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + seconds
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    finally:
+        late = [thread for thread in threads if thread.is_alive()]
+        where = _place_of(late[0], answer) if late else ""
+        _end(late, release)
+    if late:
+        raise Refused(f"it did not come back in {seconds:g} s{where}. A loop without end?")
+    for kind, value in outcomes:
+        if kind == "error":
+            raise _explained(value, answer) from None
+    return [value for _, value in outcomes]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[Printed]:
+    """Takes what is printed meanwhile, by any thread."""
+    printed = Printed()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        yield printed
+
+
+def _end(threads: list[threading.Thread], release: Any) -> None:
+    if threads:
+        release()
+    for thread in threads:
+        # Python code takes this between two bytecodes; code that waits was released above.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)
+        )
+        thread.join(1.0)
+
+
+def _explained(error: BaseException, answer: Any) -> BaseException:
+    if isinstance(error, Refused | Killed):
+        return error
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    hint = next((text for kind, text in SENTENCES.items() if isinstance(error, kind)), "")
+    if isinstance(error, RedisError) and "unknown command" in str(error).lower():
+        hint = "this server is too old for the command"
+    line = _line_of(error.__traceback__, answer)
+    return Refused(f"it raised {said:.300}{line}" + (f" ({hint})" if hint else ""))
+
+
+def _line_of(trace: TracebackType | None, answer: Any) -> str:
+    """The last line of the learner's own file that the error came through."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace)]
+    return _quoted(frames, answer)
+
+
+def _place_of(thread: threading.Thread, answer: Any) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    frames = [(each.f_code.co_filename, line) for each, line in traceback.walk_stack(frame)]
+    return _quoted(frames[::-1], answer)
+
+
+def _quoted(frames: list[tuple[str, int]], answer: Any) -> str:
+    code = getattr(inspect.unwrap(answer), "__code__", None)
+    own = [line for file, line in frames if code and file == code.co_filename]
+    if not own or code is None:
+        return ""
+    text = linecache.getline(code.co_filename, own[-1]).strip()
+    return f", at line {own[-1] - code.co_firstlineno + 1} of your function: {text:.100}"

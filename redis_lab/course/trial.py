@@ -1,0 +1,227 @@
+"""What a check can do with an answer: run it against a real server, and ask the server afterwards.
+
+A Trial starts the servers that the exercise needs. The answer gets a client of its own, whose
+conversation can be interrupted between two trips: another client acts there, or the answer dies.
+"""
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis_lab.course import answers
+from redis_lab.course.answers import Killed, Refused
+
+UNWANTED = {
+    "flushall": "it calls FLUSHALL, which empties the server for everybody",
+    "flushdb": "it calls FLUSHDB, which empties the database for everybody",
+    "keys": "it calls KEYS, which stops everybody else on a large server: SCAN asks in pieces",
+    "shutdown": "it shuts the server down",
+}
+GREETING = {"hello", "auth", "client|setinfo", "client|setname", "select", "command", "ping"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One finding: what was looked at, whether it is so, and why not."""
+
+    claim: str
+    passed: bool
+    why_not: str = ""
+
+
+@dataclass
+class Cost:
+    """What the servers counted: calls by command in lower case ("client|list"), and round trips.
+
+    A trip is one read from a socket; a request over 16 KB is several.
+    """
+
+    commands: Counter[str] = field(default_factory=Counter)
+    trips: int = 0
+
+
+class Gaps:
+    """Counts the trips of one client, and acts in the gap before the next one."""
+
+    def __init__(self, act: Callable[[], Any] | None = None, after: int = 1):
+        self.act, self.after = act, after
+        self.trips = 0
+        self.acted = False
+
+    def before_a_trip(self) -> None:
+        if self.act and self.trips >= self.after and not self.acted:
+            self.acted = True
+            self.act()
+        self.trips += 1
+
+
+class Trial:
+    """One judgement of one answer.
+
+    lab: the servers, as the exercise's SHAPE says. r: the check's own client, not the answer's.
+    lines: what was found so far. returned_something: whether any call gave more than None.
+    """
+
+    def __init__(self, answer: Callable[..., Any], lab: Any, seconds: float):
+        self.lab = lab
+        self.r = lab.client()
+        self.lines: list[Line] = []
+        self._answer = answer
+        self._seconds = seconds
+        self._clients: list[Any] = []
+        self.returned_something = False
+
+    def expect(self, passed: bool, claim: str, why_not: str) -> bool:
+        """Note a finding; the check goes on. claim: what is right; why_not: what is wrong."""
+        self.lines.append(Line(claim, bool(passed), "" if passed else why_not))
+        return bool(passed)
+
+    def require(self, passed: bool, claim: str, why_not: str) -> None:
+        """Note a finding, and end the check here if it failed."""
+        if not self.expect(passed, claim, why_not):
+            raise EndOfCheck
+
+    def run(self, *args: Any, between: Callable[[], Any] | None = None, after: int = 1) -> Any:
+        """The result of answer(r, *args), with a client of its own.
+
+        between: called once, after that many trips of the answer and before its next one: what
+        others do meanwhile. An answer of fewer trips leaves no such gap.
+        """
+        return self.call(self.client(Gaps(between, after)), *args)
+
+    def call(self, *args: Any) -> Any:
+        """The result of answer(*args), for exercises whose function takes no client."""
+        return self._note(answers.call(self._answer, args, self._seconds, self._release))
+
+    def together(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """The results of answer(r, *args) for all these args, at once, each with a client."""
+        everything = [[self.client(), *args] for args in calls]
+        results = answers.call_all(self._answer, everything, self._seconds, self._release)
+        return [self._note(result) for result in results]
+
+    def crash(self, *args: Any, after: int) -> bool:
+        """Run answer(r, *args) and let its process die after that many trips; False if it ended."""
+
+        def die() -> None:
+            raise Killed
+
+        try:
+            self.call(self.client(Gaps(die, after)), *args)
+        except Killed:
+            return True
+        return False
+
+    def trips_of(self, *args: Any) -> int:
+        """Run answer(r, *args); how often it waited for the server."""
+        gaps = Gaps()
+        self.call(self.client(gaps), *args)
+        return gaps.trips
+
+    @contextlib.contextmanager
+    def cost(self) -> Iterator[Cost]:
+        """What the servers counted during the block, the greetings of connections left out."""
+        cost = Cost()
+        before, reads = self._counted()
+        yield cost
+        after, reads_now = self._counted()
+        calls = after - before
+        calls.subtract({"info": len(self.lab.data_nodes)})
+        greetings = sum(calls[name] for name in GREETING)
+        cost.commands.update({n: c for n, c in calls.items() if c > 0 and n not in GREETING})
+        cost.trips = reads_now - reads - len(self.lab.data_nodes) - greetings
+
+    def keyspace(self) -> dict[str, tuple[str, float | None]]:
+        """Every key with its type and the seconds it has left, None for those that stay."""
+        found = {}
+        for key in sorted(self.r.scan_iter(count=1000)):
+            left = self.r.pttl(key)
+            found[key] = (self.r.type(key), left / 1000 if left >= 0 else None)
+        return found
+
+    def inspect(self) -> None:
+        """Raise Refused for what no answer may do, whatever it returned."""
+        calls, _ = self._counted()
+        for name, sentence in UNWANTED.items():
+            if calls[name]:
+                raise Refused(sentence)
+        for node in self.lab.data_nodes:
+            for each in node.ask("CLIENT", "LIST").splitlines():
+                if re.search(r" multi=\d", each):
+                    raise Refused("it leaves a MULTI open: EXEC or a with block ends it")
+        if any(getattr(client, "closed_by_answer", False) for client in self._clients):
+            raise Refused("it closes the client, which belongs to the caller")
+
+    def end(self) -> None:
+        """Let go of every connection; the servers are the caller's to stop."""
+        for client in [*self._clients, self.r]:
+            with contextlib.suppress(Exception):
+                type(client).close(client)
+
+    def client(self, gaps: Gaps | None = None) -> Any:
+        """A client for the answer, as run() gives it. gaps: counts or interrupts its trips."""
+        gaps = gaps or Gaps()
+        client = self.lab.client()
+        for pool in _pools(client):
+            pool.disconnect()
+            pool.connection_class = _watched(pool.connection_class, gaps)
+            pool.reset()
+        client.ping()
+        gaps.trips = 0
+        client.close = lambda: setattr(client, "closed_by_answer", True)
+        self._clients.append(client)
+        return client
+
+    def _note(self, result: Any) -> Any:
+        self.returned_something |= result is not None
+        return result
+
+    def _release(self) -> None:
+        """Make whatever an answer waits for fail."""
+        for client in self._clients:
+            for pool in _pools(client):
+                pool.disconnect(inuse_connections=True)
+
+    def _counted(self) -> tuple[Counter[str], int]:
+        calls: Counter[str] = Counter()
+        reads = 0
+        for node in self.lab.data_nodes:
+            with contextlib.suppress(Exception):  # a node that the check itself killed
+                said = node.ask("INFO", "everything")
+                named = re.findall(r"^cmdstat_(\S+):calls=(\d+)", said, re.MULTILINE)
+                calls.update({name: int(count) for name, count in named})
+                reads += int(re.search(r"total_reads_processed:(\d+)", said)[1])  # type: ignore[index]
+        return calls, reads
+
+
+class EndOfCheck(Exception):
+    """A requirement failed; what follows it in the check would say nothing."""
+
+
+def _pools(client: Any) -> list[Any]:
+    if hasattr(client, "connection_pool"):
+        return [client.connection_pool]
+    return [node.redis_connection.connection_pool for node in client.get_nodes()]
+
+
+def _watched(kind: type[Any], gaps: Gaps) -> type[Any]:
+    class Watched(kind):
+        """A connection that tells its gaps of every trip but those of its greeting."""
+
+        greeting = False
+
+        def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+            self.greeting = True
+            try:
+                super().on_connect_check_health(*args, **kwargs)
+            finally:
+                self.greeting = False
+
+        def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            if not self.greeting:
+                gaps.before_a_trip()
+            super().send_packed_command(*args, **kwargs)
+
+    return Watched
