@@ -23,6 +23,9 @@ bench: $(VENV)/.bench
 notebooks: $(VENV)/.test
 	$(BIN)/python -m redis_lab.course.execute $(N)
 
+docs: $(VENV)/.course
+	$(BIN)/python -m redis_lab.course.readme README.md
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

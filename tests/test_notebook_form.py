@@ -10,6 +10,7 @@ import pytest
 
 from redis_lab.course.catalogue import notebooks
 from redis_lab.course.execute import source_hash
+from redis_lab.course.exercise import find, of_notebook
 
 ENTRIES = notebooks()
 SECTIONS = ("## Setup", "## In production", "## Exercises", "## Key points", "## Questions")
@@ -62,14 +63,34 @@ def test_has_every_section_in_order(prose):
     assert places == sorted(places)
 
 
-def test_has_exercises_points_and_questions(prose):
-    """Three exercises or more, five key points, three questions with folded answers."""
-    exercises = prose.partition("## Exercises")[2].partition("## Key points")[0]
+def test_has_points_and_questions(prose):
+    """Five key points, three questions with folded answers."""
     points = prose.partition("## Key points")[2].partition("## Questions")[0]
     questions = prose.partition("## Questions")[2]
-    assert len(re.findall(r"^\d\. ", exercises.partition("<details>")[0], re.MULTILINE)) >= 3
     assert points.count("\n- ") == 5
     assert questions.count("<details><summary>") == 3
+
+
+def test_has_its_exercises(path, notebook):
+    """Three or more: title and task, the stub as in the exercise's module, and its check."""
+    own = of_notebook(path.name[:2])
+    assert len(own) >= 3
+    sources = [cell.source for cell in notebook.cells]
+    asked = re.findall(r'rl\.check\("([\w.]+)"', "\n".join(sources))
+    assert sorted(asked) == sorted(exercise.id for exercise in own)
+    for number, name in enumerate(asked, 1):
+        exercise = find(name)
+        place = sources.index(f'rl.check("{name}", {exercise.name})')
+        assert sources[place - 1] == exercise.source(exercise.stub)
+        assert sources[place - 2].startswith(f"### {number}. {exercise.title}\n")
+
+
+def test_asks_before_it_shows(notebook):
+    """Predictions stand right before a code cell, not below it."""
+    sources = [cell.source for cell in notebook.cells]
+    places = [n for n, source in enumerate(sources) if source.startswith("rl.predict(")]
+    assert places
+    assert all(notebook.cells[place + 1].cell_type == "code" for place in places)
 
 
 def test_cells_are_short(code):
@@ -79,9 +100,10 @@ def test_cells_are_short(code):
     assert max(lines) <= 15
 
 
-def test_is_as_long_as_an_evening(code, prose):
-    """20 to 45 code cells (00 may be shorter), 35 words of prose for each or more."""
+def test_is_as_long_as_an_evening(path, code, prose):
+    """20 to 45 code cells (00 may be shorter) besides exercises, 35 words for each or more."""
     words = len(prose.split())
+    code = code[: len(code) - 2 * len(of_notebook(path.name[:2]))]
     assert 12 <= len(code) <= 45
     assert words / len(code) >= 35
     assert words <= 2600

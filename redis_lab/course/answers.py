@@ -80,19 +80,14 @@ def require_callable(answer: Any, stub: Callable[..., Any], name: str) -> None:
         raise Refused("your function is a coroutine: write it with def, not async def")
 
 
-def call(answer: Callable[..., Any], args: Sequence[Any], seconds: float, release: Any) -> Any:
-    """The result of answer(*args). Raises Refused, or Killed where the check let it die.
-
-    seconds: how long it may take. release: called when that is over; it must make whatever the
-    answer waits for fail.
-    """
-    return call_all(answer, [args], seconds, release)[0]
-
-
 def call_all(
     answer: Callable[..., Any], calls: Sequence[Sequence[Any]], seconds: float, release: Any
 ) -> list[Any]:
-    """The results of all these calls, begun at the same moment in a thread each, in order."""
+    """The results of answer(*args) for all these args, begun at once in a thread each, in order.
+
+    seconds: how long they may take. release: called when that is over; it must make whatever the
+    answer waits for fail. Raises Refused, or Killed where the check let an answer die.
+    """
     outcomes: list[tuple[str, Any]] = [("late", None)] * len(calls)
     start = threading.Barrier(len(calls))
 

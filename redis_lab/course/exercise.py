@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import ConnectionError
+
 from redis_lab.course import answers
 from redis_lab.course.answers import Refused
 from redis_lab.course.trial import EndOfCheck, Line, Trial
@@ -108,8 +110,12 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
                     pass
                 except Refused as refusal:
                     refusals.append(str(refusal))
+                except ConnectionError as error:
+                    refusals.append(f"the server went away: did the function stop it? ({error})")
         finally:
             trial.end()
+    if not trial.lines and not refusals:
+        refusals.append("the check looked at nothing")
     verdict = Verdict(exercise, tuple(trial.lines), "; ".join(refusals), str(printed))
     if not verdict.passed and not trial.returned_something and _returns(exercise.solution):
         return replace(verdict, refused=verdict.refused or NOTHING)

@@ -11,8 +11,6 @@ from typing import Any
 from redis_lab.course import record
 from redis_lab.course.learner import GREEN, RED, Shown
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
-
 
 class Prediction(Shown):
     """A question with options: what predict() returns, and a notebook shows."""

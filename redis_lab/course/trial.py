@@ -20,7 +20,8 @@ UNWANTED = {
     "keys": "it calls KEYS, which stops everybody else on a large server: SCAN asks in pieces",
     "shutdown": "it shuts the server down",
 }
-GREETING = {"hello", "auth", "client|setinfo", "client|setname", "select", "command", "ping"}
+# What opens a connection, and how the lab finds its primary.
+GREETING = {"hello", "auth", "client|setinfo", "client|setname", "select", "ping", "role"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Trial:
         self._seconds = seconds
         self._clients: list[Any] = []
         self.returned_something = False
+        self._cost: Cost | None = None
 
     def expect(self, passed: bool, claim: str, why_not: str) -> bool:
         """Note a finding; the check goes on. claim: what is right; why_not: what is wrong."""
@@ -94,13 +96,12 @@ class Trial:
 
     def call(self, *args: Any) -> Any:
         """The result of answer(*args), for exercises whose function takes no client."""
-        return self._note(answers.call(self._answer, args, self._seconds, self._release))
+        return self._called([args])[0]
 
     def together(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
         """The results of answer(r, *args) for all these args, at once, each with a client."""
         everything = [[self.client(), *args] for args in calls]
-        results = answers.call_all(self._answer, everything, self._seconds, self._release)
-        return [self._note(result) for result in results]
+        return self._called(everything)
 
     def crash(self, *args: Any, after: int) -> bool:
         """Run answer(r, *args) and let its process die after that many trips; False if it ended."""
@@ -122,16 +123,12 @@ class Trial:
 
     @contextlib.contextmanager
     def cost(self) -> Iterator[Cost]:
-        """What the servers counted during the block, the greetings of connections left out."""
-        cost = Cost()
-        before, reads = self._counted()
-        yield cost
-        after, reads_now = self._counted()
-        calls = after - before
-        calls.subtract({"info": len(self.lab.data_nodes)})
-        greetings = sum(calls[name] for name in GREETING)
-        cost.commands.update({n: c for n, c in calls.items() if c > 0 and n not in GREETING})
-        cost.trips = reads_now - reads - len(self.lab.data_nodes) - greetings
+        """What the servers count while the answer is called in this block, and then only."""
+        self._cost = Cost()
+        try:
+            yield self._cost
+        finally:
+            self._cost = None
 
     def keyspace(self) -> dict[str, tuple[str, float | None]]:
         """Every key with its type and the seconds it has left, None for those that stay."""
@@ -174,9 +171,18 @@ class Trial:
         self._clients.append(client)
         return client
 
-    def _note(self, result: Any) -> Any:
-        self.returned_something |= result is not None
-        return result
+    def _called(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        before, reads = self._counted() if self._cost else (Counter(), 0)
+        results = answers.call_all(self._answer, calls, self._seconds, self._release)
+        self.returned_something |= any(result is not None for result in results)
+        if self._cost:
+            after, reads_now = self._counted()
+            done = after - before
+            done["info"] -= len(self.lab.data_nodes)
+            greetings = sum(done.pop(name, 0) for name in GREETING)
+            self._cost.commands.update(+done)
+            self._cost.trips += reads_now - reads - len(self.lab.data_nodes) - greetings
+        return results
 
     def _release(self) -> None:
         """Make whatever an answer waits for fail."""

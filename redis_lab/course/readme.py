@@ -1,0 +1,31 @@
+"""Keeps the table of notebooks in README.md fresh: `make docs`, and a test that compares."""
+
+import sys
+from pathlib import Path
+
+from redis_lab.course.catalogue import notebooks
+
+BEGIN, END = "<!-- catalogue: made by make docs -->", "<!-- end of catalogue -->"
+
+
+def table() -> str:
+    """The catalogue as a Markdown table."""
+    lines = ["| | notebook | minutes | server |", "|---|---|---|---|"]
+    for entry in notebooks():
+        minutes = f"{entry.teaching} + {entry.exercises}"
+        lines.append(f"| {entry.number} | {entry.title} | {minutes} | {entry.needs} |")
+    return "\n".join(lines)
+
+
+def refreshed(text: str) -> str:
+    """The text with a fresh table between its markers. Raises ValueError where they are missing."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the text has no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(refreshed(path.read_text()))

@@ -1,0 +1,324 @@
+"""Exercises prove themselves, and a check survives whatever an answer does to it."""
+
+import _thread
+import contextlib
+import inspect
+import sys
+import threading
+import time
+
+import pytest
+
+import redis_lab as rl
+from redis_lab.course import answers
+from redis_lab.course.exercise import Exercise, find, ids, judge
+from redis_lab.course.trial import Gaps, Trial
+from redis_lab.course.verify import verify, verify_all
+
+TICKET = find("strings.ticket")
+
+
+@pytest.fixture
+def trial():
+    """A trial of an answer on a standalone server; call it with the answer."""
+    with rl.standalone() as lab:
+        trials = []
+
+        def start(answer, seconds=5.0):
+            trials.append(Trial(answer, lab, seconds))
+            return trials[-1]
+
+        yield start
+        for each in trials:
+            each.end()
+
+
+@pytest.mark.parametrize("name", ids())
+def test_an_exercise_proves_itself(name):
+    """The stub fails, the solution passes, each wrong answer is refused for its own reason."""
+    assert verify(find(name)) == []
+
+
+@pytest.mark.parametrize("name", ids())
+def test_an_exercise_has_all_its_parts(name):
+    """Three hints, two wrong answers, a lesson; one name and signature for all its functions."""
+    exercise = find(name)
+    assert len(exercise.hints) >= 3 and len(set(exercise.hints)) == len(exercise.hints)
+    assert len(exercise.wrong) >= 2
+    assert exercise.title and exercise.why and inspect.getdoc(exercise.stub)
+    assert all(len(inspect.getdoc(wrong)) >= 5 for wrong in exercise.wrong.values())
+    takes = inspect.signature(exercise.stub)
+    for function in (exercise.solution, *exercise.wrong.values()):
+        assert inspect.signature(function) == takes
+        assert f" {exercise.name}(" in exercise.source(function)
+        assert len(exercise.source(function).splitlines()) <= 25
+
+
+def broken(**changes):
+    parts = {name: getattr(TICKET, name) for name in Exercise.__dataclass_fields__}
+    return Exercise(**{**parts, **changes})
+
+
+def test_verify_finds_each_kind_of_fault():
+    """A passing stub, a failing solution, a passing wrong answer, a refusal for another reason."""
+
+    def wrong_reason(r, desk):
+        """the moon is full"""
+        return r.incr(desk)
+
+    assert verify(broken(stub=TICKET.solution)) == ["the stub passes"]
+    assert "the solution does not pass" in verify(broken(solution=TICKET.stub))[0]
+    passing = broken(wrong={"wrong_but_right": TICKET.solution})
+    assert verify(passing) == ["wrong_but_right passes"]
+    (fault,) = verify(broken(wrong={"wrong_reason": wrong_reason}))
+    assert fault.startswith("wrong_reason is refused, but not for 'the moon is full'")
+
+
+def test_a_check_that_looks_at_nothing_passes_nobody():
+    """Without a finding there is no pass: an empty check is a fault that verify sees."""
+    faults = verify(broken(check=lambda trial: None, wrong={}))
+    assert faults == ["the solution does not pass: the check looked at nothing"]
+
+
+def test_verify_all_runs_in_parallel_and_names_what_it_does_not_know():
+    """Findings come for each id; an unknown id is an error before anything runs."""
+    found = {finding.id: finding.faults for finding in verify_all(["start.one_trip", "start.gone"])}
+    assert found == {"start.one_trip": (), "start.gone": ()}
+    with pytest.raises(ValueError, match=r"near it are .*start\.one_trip"):
+        next(verify_all(["start.onetrip"]))
+
+
+# what answers do
+
+
+def reasons(answer, exercise=TICKET):
+    return " | ".join(judge(exercise, answer).reasons)
+
+
+def test_what_is_no_function_is_told_how_to_hand_one_over():
+    """A value, None, wrong arguments, a coroutine: each gets the form that is expected."""
+
+    async def coroutine(r, desk):
+        return 1
+
+    assert "check wants the function itself, not a value, 3" in reasons(3)
+    assert "not None" in reasons(None)
+    assert "your function takes (); it will be called like this: def ticket(r, desk):" in reasons(
+        lambda: 1
+    )
+    assert "write it with def, not async def" in reasons(coroutine)
+
+
+def test_none_is_noticed():
+    """An answer that never returns anything is asked whether a return is missing."""
+    assert "is a return missing?" in reasons(lambda r, desk: None)
+
+
+def test_an_exception_is_shown_with_the_learners_line():
+    """The line is counted in the learner's function, and frames of ours are left out."""
+
+    def ticket(r, desk):
+        number = r.incr(desk)
+        return number / 0
+
+    assert (
+        "it raised ZeroDivisionError: division by zero, at line 3 of your function: "
+        "return number / 0" in reasons(ticket)
+    )
+
+
+def test_an_error_of_redis_is_shown_with_the_learners_line_and_a_hint():
+    """The line is where the learner called redis-py, not where redis-py raised."""
+
+    def ticket(r, desk):
+        r.set(desk, "text")
+        return r.incr(desk)
+
+    said = reasons(ticket)
+    assert "at line 3 of your function: return r.incr(desk)" in said
+    assert "Redis refused the command" in said
+
+
+def test_what_blocks_without_a_timeout_is_told_to_have_one():
+    """BLPOP without a timeout ends at the client's own, with a sentence about it."""
+    assert "A blocking command needs a timeout" in reasons(lambda r, desk: r.blpop("nothing"))
+
+
+def test_a_loop_without_end_is_ended(trial):
+    """The thread is gone afterwards, and the line is named."""
+
+    def spin(r):
+        while True:
+            pass
+
+    with pytest.raises(answers.Refused, match=r"did not come back in 0.2 s, at line \d of your"):
+        trial(spin, seconds=0.2).run()
+    assert "answer" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_loop_that_swallows_everything_can_not_hold_the_check(trial):
+    """Even an answer that catches what ends it is given up; its client no longer works."""
+    release = threading.Event()
+
+    def stubborn(r):
+        while not release.is_set():
+            with contextlib.suppress(BaseException):
+                r.incr("count")
+
+    with pytest.raises(answers.Refused, match="did not come back"):
+        trial(stubborn, seconds=0.2).run()
+    release.set()
+
+
+def test_printing_much_fills_nothing():
+    """The beginning is kept, the rest is counted."""
+    verdict = judge(TICKET, lambda r, desk: print("x" * 10_000_000))
+    assert len(verdict.printed) < 1000
+    assert "characters in all" in verdict.printed
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda r, desk: r.flushall(), "it calls FLUSHALL"),
+        (lambda r, desk: r.keys(), "SCAN asks in pieces"),
+        (lambda r, desk: r.close(), "it closes the client"),
+        (lambda r, desk: r.execute_command("MULTI"), "leaves a MULTI open"),
+        (lambda r, desk: r.shutdown(nosave=True), "the server went away"),
+    ],
+    ids=["flushall", "keys", "close", "multi", "shutdown"],
+)
+def test_what_no_answer_may_do_is_refused_in_words(answer, said):
+    """Whatever it returned, and whatever else failed."""
+    assert said in reasons(answer)
+
+
+def test_a_right_answer_that_uses_keys_does_not_pass():
+    """A forbidden command spoils an answer that does all else right."""
+
+    def ticket(r, desk):
+        r.keys("nothing")
+        return TICKET.solution(r, desk)
+
+    assert not judge(TICKET, ticket).passed
+
+
+def test_nothing_is_left_of_a_check():
+    """Its server is gone when the verdict is there, also after a refusal."""
+    before = len(rl.lab.running())
+    judge(TICKET, TICKET.solution)
+    judge(TICKET, lambda r, desk: 1 / 0)
+    assert len(rl.lab.running()) == before
+
+
+# what a check can ask
+
+
+def test_others_act_between_two_trips(trial):
+    """The gap is before the second command; an answer of one trip leaves none."""
+    one = trial(lambda r, key: r.incr(key))
+    two = trial(lambda r, key: r.set(key, int(r.get(key) or 0) + 1))
+    for each in (one, two):
+        each.run("n", between=lambda each=each: each.r.incr("n"))
+    assert one.r.get("n") == "2"  # one INCR, then GET 1, a rival's 2, SET 2
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_crash_ends_the_answer_after_so_many_trips(trial, after):
+    """What came before is done, what comes after is not; a shorter answer is not killed."""
+
+    def steps(r):
+        try:
+            for number in range(3):
+                r.rpush("steps", number)
+        except Exception:
+            r.rpush("steps", "caught")
+
+    trial = trial(steps)
+    assert trial.crash(after=after)
+    assert trial.r.llen("steps") == after
+    assert not trial.crash(after=9)
+
+
+def test_trips_are_counted_as_the_client_waits(trial):
+    """A pipeline is one trip, however many commands; greetings of connections are none."""
+
+    def load(r, keys):
+        with r.pipeline(transaction=False) as pipe:
+            for number in range(keys):
+                pipe.set(number, number)
+            pipe.execute()
+
+    assert trial(load).trips_of(100) == 1
+    assert trial(lambda r: [r.get(n) for n in range(5)]).trips_of() == 5
+
+
+def test_the_servers_count_agrees(trial):
+    """Commands by name, and round trips as the server read them."""
+
+    def work(r):
+        r.set("a", 1)
+        r.pipeline().get("a").get("b").execute()
+
+    trial = trial(work)
+    with trial.cost() as cost:
+        trial.run()
+    assert cost.commands == {"set": 1, "get": 2, "multi": 1, "exec": 1}
+    assert cost.trips == 2
+
+
+def test_many_run_at_once_with_a_client_each(trial):
+    """All are inside at the same moment, results come in the order of the calls."""
+    barrier = threading.Barrier(8)
+
+    def meet(r, number):
+        barrier.wait(5)
+        return number, r.client_id()
+
+    results = trial(meet).together([(n,) for n in range(8)])
+    assert [number for number, _ in results] == list(range(8))
+    assert len({client for _, client in results}) == 8
+
+
+def test_a_cluster_can_be_asked_as_well():
+    """Clients are watched, and counted, on every node of a cluster."""
+    with rl.cluster(primaries=3, replicas=0) as lab:
+        trial = Trial(lambda r: [r.set(key, 1) for key in "abcdef"], lab, 5.0)
+        with trial.cost() as cost:
+            trial.run()
+        assert cost.commands["set"] == 6
+        assert set(trial.keyspace()) == set("abcdef")
+        gaps = Gaps()
+        trial.call(trial.client(gaps))
+        assert gaps.trips == 6
+        trial.end()
+
+
+def test_the_keyspace_tells_types_and_times(trial):
+    """Every key with its type and its seconds, None where it stays."""
+    trial = trial(lambda r: None)
+    trial.r.set("goes", 1, ex=100)
+    trial.r.rpush("stays", 1)
+    keys = trial.keyspace()
+    assert keys["stays"] == ("list", None)
+    assert keys["goes"][0] == "string" and 99 < keys["goes"][1] <= 100
+
+
+def test_stop_in_the_middle_leaves_no_server(monkeypatch):
+    """Ctrl-C while the answer runs ends the check, and what it had started."""
+    begun = threading.Event()
+
+    def slow(r, desk):
+        begun.set()
+        while True:
+            time.sleep(0.01)
+
+    def interrupt():
+        begun.wait(10)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        judge(TICKET, slow)
+    assert rl.lab.running() == ()
+    assert sys.stdout is not None and not isinstance(sys.stdout, answers.Printed)
