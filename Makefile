@@ -1,5 +1,7 @@
 # make lab        open the course        make test       all tests, notebooks included
+# make test-browser  the course as a learner sees it, in Chromium
 # make bench      speed, as ratios       make notebooks  run notebooks and store their outputs
+# make docs       the table of notebooks in the README
 # ARGS=… goes to the command, N=62 chooses a notebook.
 PYTHON ?= python3
 VENV   ?= .venv
@@ -7,7 +9,7 @@ BIN     = $(VENV)/bin
 ARGS   ?=
 N      ?=
 
-.PHONY: lab test bench notebooks docs lint clean
+.PHONY: lab test test-browser bench notebooks docs lint clean
 
 lab: $(VENV)/.course
 	@$(BIN)/redis-lab doctor --fix --quiet
@@ -15,7 +17,12 @@ lab: $(VENV)/.course
 
 test: $(VENV)/.test
 	@$(BIN)/redis-lab doctor --fix --quiet
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not browser" $(ARGS)
+
+test-browser: $(VENV)/.test
+	@.ci/chromium
+	@$(BIN)/redis-lab doctor --fix --quiet
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py -p no:cacheprovider -qs $(ARGS)

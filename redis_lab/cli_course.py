@@ -56,13 +56,11 @@ def catalogue() -> None:
 @course.command(epilog="Example: redis-lab progress")
 def progress() -> None:
     """Show which exercises you have passed, and how your predictions went."""
-    from redis_lab.course.learner import predictions, progress_rows
+    from redis_lab.course.learner import progress_rows, progress_total
 
     rows = progress_rows()
     table(("", "exercise", "state", "attempts", "hints"), rows)
-    right, made = predictions()
-    passed = sum(row[2].startswith("passed") for row in rows)
-    typer.echo(f"{passed} of {len(rows)} exercises passed, {right} of {made} predictions right")
+    typer.echo(progress_total(rows))
 
 
 @course.command(epilog="Example: redis-lab reset 06")

@@ -86,11 +86,13 @@ def test_has_its_exercises(path, notebook):
 
 
 def test_asks_before_it_shows(notebook):
-    """Predictions stand right before a code cell, not below it."""
-    sources = [cell.source for cell in notebook.cells]
-    places = [n for n, source in enumerate(sources) if source.startswith("rl.predict(")]
+    """Predictions stand right before a code cell, their answers folded away."""
+    cells = notebook.cells
+    places = [n for n, cell in enumerate(cells) if cell.source.startswith("rl.predict(")]
     assert places
-    assert all(notebook.cells[place + 1].cell_type == "code" for place in places)
+    for place in places:
+        assert cells[place + 1].cell_type == "code"
+        assert cells[place].metadata.get("jupyter") == {"source_hidden": True}
 
 
 def test_cells_are_short(code):

@@ -63,6 +63,8 @@ class Printed(io.TextIOBase):
 
 def require_callable(answer: Any, stub: Callable[..., Any], name: str) -> None:
     """Raise Refused unless the answer can be called as the stub is."""
+    if inspect.isclass(stub):
+        return _require_class(answer, stub, name)
     takes = inspect.signature(stub)
     form = f"def {name}{takes}:"
     if not callable(answer):
@@ -78,6 +80,17 @@ def require_callable(answer: Any, stub: Callable[..., Any], name: str) -> None:
         return
     if inspect.iscoroutinefunction(answer):
         raise Refused("your function is a coroutine: write it with def, not async def")
+
+
+def _require_class(answer: Any, stub: type[Any], name: str) -> None:
+    if not inspect.isclass(answer):
+        raise Refused(f"check wants the class itself. Write class {name}: and hand {name}")
+    methods = [method for method in vars(stub) if method == "__init__" or method[0] != "_"]
+    for method in methods:
+        form = f"def {method}{inspect.signature(getattr(stub, method))}:"
+        if getattr(answer, method, None) in (None, object.__init__):
+            raise Refused(f"your class has no method {method}. Write {form}")
+        require_callable(getattr(answer, method), getattr(stub, method), method)
 
 
 def call_all(
@@ -163,6 +176,7 @@ def _place_of(thread: threading.Thread, answer: Any) -> str:
 
 
 def _quoted(frames: list[tuple[str, int]], answer: Any) -> str:
+    answer = answer.__init__ if inspect.isclass(answer) else answer
     code = getattr(inspect.unwrap(answer), "__code__", None)
     own = [line for file, line in frames if code and file == code.co_filename]
     if not own or code is None:

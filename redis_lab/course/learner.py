@@ -91,9 +91,7 @@ def progress() -> Shown:
     """Where you are: each notebook's exercises, and your predictions."""
     rows = progress_rows()
     head = ("notebook", "exercise", "state", "attempts", "hints")
-    right, guesses = predictions()
-    done = sum(row[2] == "passed" for row in rows)
-    total = f"{done} of {len(rows)} exercises passed, {right} of {guesses} predictions right"
+    total = progress_total(rows)
     widths = [max(len(str(row[place])) for row in [head, *rows]) for place in range(len(head))]
     lines = [_spaced(row, widths) for row in [head, *rows]]
     cells = "".join(
@@ -120,10 +118,12 @@ def progress_rows() -> list[tuple[Any, ...]]:
     return sorted(rows)
 
 
-def predictions() -> tuple[int, int]:
-    """How many predictions were right, and how many were made."""
+def progress_total(rows: Sequence[Sequence[Any]]) -> str:
+    """The sum of it in a sentence."""
+    passed = sum(row[2].startswith("passed") for row in rows)
     made = record.read()["predictions"].values()
-    return sum(map(bool, made)), len(made)
+    right = f"{sum(map(bool, made))} of {len(made)} predictions right"
+    return f"{passed} of {len(rows)} exercises passed, {right}"
 
 
 def _spaced(row: Sequence[Any], widths: Sequence[int]) -> str:

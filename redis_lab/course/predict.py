@@ -49,12 +49,14 @@ class Prediction(Shown):
             for each in buttons:
                 each.disabled = True
                 each.style.font_weight = "bold" if each.description == self.answer else "normal"
+                each.icon = "arrow-left" if each is button else ""
             colour, word = (GREEN, "Yes.") if right else (RED, f"No: {html.escape(self.answer)}.")
             said.value = f'<b style="color:{colour}">{word}</b> {html.escape(self.because)}'
 
         for button in buttons:
             button.on_click(clicked)
-        return VBox([HTML(f"<i>{html.escape(self.question)}</i>"), *buttons, said])
+        question = HTML(f"<i>{html.escape(self.question)}</i>")
+        return VBox([question, *buttons, said], layout=Layout(align_items="flex-start"))
 
 
 def predict(

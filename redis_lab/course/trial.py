@@ -98,6 +98,10 @@ class Trial:
         """The result of answer(*args), for exercises whose function takes no client."""
         return self._called([args])[0]
 
+    def ask(self, method: Callable[..., Any], *args: Any) -> Any:
+        """The result of method(*args): of an object that call() gave, where answers are classes."""
+        return self._called([args], method)[0]
+
     def together(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
         """The results of answer(r, *args) for all these args, at once, each with a client."""
         everything = [[self.client(), *args] for args in calls]
@@ -144,7 +148,10 @@ class Trial:
         for name, sentence in UNWANTED.items():
             if calls[name]:
                 raise Refused(sentence)
+        killed = {event.node for event in self.lab.events if event.kind == "kill"}
         for node in self.lab.data_nodes:
+            if node.paused or (node.name in killed and not node.alive):
+                continue  # the check did that
             for each in node.ask("CLIENT", "LIST").splitlines():
                 if re.search(r" multi=\d", each):
                     raise Refused("it leaves a MULTI open: EXEC or a with block ends it")
@@ -171,9 +178,9 @@ class Trial:
         self._clients.append(client)
         return client
 
-    def _called(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
+    def _called(self, calls: Sequence[Sequence[Any]], method: Any = None) -> list[Any]:
         before, reads = self._counted() if self._cost else (Counter(), 0)
-        results = answers.call_all(self._answer, calls, self._seconds, self._release)
+        results = answers.call_all(method or self._answer, calls, self._seconds, self._release)
         self.returned_something |= any(result is not None for result in results)
         if self._cost:
             after, reads_now = self._counted()
