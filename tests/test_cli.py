@@ -20,7 +20,7 @@ from redis_lab.lab import guard
 from redis_lab.lab.waiting import wait_until
 
 CLI = [sys.executable, "-m", "redis_lab.cli"]
-COMMANDS = ("doctor", "lab", "up", "status", "down", "list")
+COMMANDS = ("doctor", "lab", "up", "status", "down", "list", "progress", "reset", "verify")
 NODES = {"standalone": 1, "sentinel": 6}
 
 
@@ -426,3 +426,44 @@ def test_up_interrupted_leaves_nothing(place):
     out, err = process.communicate(timeout=30)
     assert process.returncode not in (0, 2) and "Traceback" not in err and "URL" not in out
     assert place.leftovers() == []
+
+
+def test_progress_is_a_table_with_a_sum(place):
+    """What check and hint recorded in a notebook is told in a terminal."""
+    said = place.python(
+        "import redis_lab as rl; rl.hint('strings.sell'); rl.check('strings.sell', 1)"
+    )
+    assert said.returncode == 0, said.err
+    shown = place.run("progress")
+    assert shown.returncode == 0, shown.err
+    assert re.search(r"01\s+strings\.sell\s+tried\s+1\s+1", shown.out)
+    assert re.search(r"0 of \d+ exercises passed, 0 of 0 predictions right", shown.out)
+
+
+def test_reset_restores_one_notebook_and_keeps_the_learners(place):
+    """The notebook is as shipped; what it was goes to backups, and the place is told."""
+    assert place.run("reset", "01").returncode == 0
+    mine = place.folder / "work" / "01_strings_and_counters.ipynb"
+    shipped = mine.read_bytes()
+    mine.write_text("mine")
+    said = place.run("reset", "01")
+    assert said.returncode == 0 and mine.read_bytes() == shipped
+    (backup,) = (place.folder / "work" / "backups").iterdir()
+    assert backup.read_text() == "mine" and str(backup) in said.out
+    wrong = place.run("reset", "99")
+    assert wrong.returncode == 2 and "there are 00, 01" in wrong.err
+
+
+def test_verify_proves_one_exercise_and_names_the_near_ones(place):
+    """A proof is told with its time; an unknown id is wrong usage."""
+    said = place.run("verify", "start.one_trip")
+    assert said.returncode == 0, said.err
+    assert re.search(r"start\.one_trip\s+[\d.]+ s\s+fine", said.out)
+    wrong = place.run("verify", "start.trip")
+    assert wrong.returncode == 2 and "start.one_trip" in wrong.err
+
+
+def test_verify_fails_where_an_exercise_cant_be_judged(place):
+    """Without a server nothing is proved, and the exit code says so."""
+    said = place.run("verify", "start.one_trip", REDIS_LAB_SERVER="/nowhere/redis-server")
+    assert said.returncode == 1 and "not judged" in said.out
