@@ -8,7 +8,7 @@ def number(argument: str, value: Any) -> float:
     """The value, a finite int or float. Raises TypeError, ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{argument} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{argument} must be finite, not {value}")
     return value
 
