@@ -1,8 +1,12 @@
 """Figures drawn from measured tables. A plot function returns its Axes and never shows it."""
 
 from redis_lab.show.bars import bars
+from redis_lab.show.curves import curves, memory, throughput
+from redis_lab.show.percentiles import latencies
 from redis_lab.show.style import use
 from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
-__all__ = ["bars", "timeline", "topology", "use"]
+__all__ = [
+    "bars", "curves", "latencies", "memory", "throughput", "timeline", "topology", "use",
+]  # fmt: skip
