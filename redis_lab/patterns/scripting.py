@@ -16,8 +16,15 @@ from redis.client import Pipeline
 from redis.cluster import ClusterPipeline, RedisCluster
 from redis.exceptions import NoScriptError
 
-_PIPELINES = (Pipeline, ClusterPipeline)
+from redis_lab.patterns.functions import FunctionLibrary as FunctionLibrary
+
 Client = Redis | RedisCluster
+
+
+@cache
+def _is_pipeline(kind: type) -> bool:
+    """Asked once for each class: redis-py's are Protocols, and their isinstance takes 1 µs."""
+    return issubclass(kind, Pipeline | ClusterPipeline)
 
 
 class Script:
@@ -37,7 +44,7 @@ class Script:
         In a pipeline it travels as EVAL: whether a hash is known there shows only when it is too
         late to put the source in its place. On a Cluster all keys must be in one slot.
         """
-        if isinstance(client, _PIPELINES):
+        if _is_pipeline(type(client)):
             return client.execute_command("EVAL", self.source, len(keys), *keys, *args)
         try:
             return client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)

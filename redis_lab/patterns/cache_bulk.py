@@ -1,0 +1,122 @@
+"""What a cache does with many keys: dropping by name, pattern and tag, and warming.
+
+A value is dropped with the claim of whoever computes it. Where that takes two steps the claims go
+first: a value that was stored in between is then found by the second step.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from redis.cluster import RedisCluster
+
+from redis_lab.patterns.cache_keys import globbed, pattern_of
+from redis_lab.patterns.keys import escaped, text, unescaped
+from redis_lab.patterns.scripting import script
+
+if TYPE_CHECKING:
+    from redis_lab.patterns.cache import RedisCache
+    from redis_lab.patterns.cache_value import Plan
+
+_BATCH = 1000
+_BATCH_BYTES = 4 * 2**20
+_T = TypeVar("_T")
+
+
+def drop(cache: "RedisCache", names: list[str]) -> None:
+    """Drop the values of these names, and the claims on them."""
+    for batch in _batches(names):
+        _unlink(cache, [cache._keys(name) for name in batch])
+
+
+def drop_pattern(cache: "RedisCache", pattern: str) -> None:
+    """Drop what matches: claims in one scan, then values in another."""
+    coarse, exact = pattern_of(pattern)
+    nodes = {"target_nodes": RedisCluster.PRIMARIES} if cache.clustered else {}
+    for prefix in (cache.claim_prefix, cache.value_prefix):
+        match = f"{globbed(prefix)}{{{coarse}}}"
+        found = map(text, cache.client.scan_iter(match=match, count=_BATCH, **nodes))
+        inside = slice(len(prefix) + 1, -1)
+        keys = (key for key in found if exact.fullmatch(unescaped(key[inside])))
+        for batch in _batches(keys):
+            _unlink(cache, [(key,) for key in batch])
+
+
+def tag(cache: "RedisCache", name: str, plan: "Plan") -> None:
+    """Note, before a value is computed, which tags it carries."""
+    life = plan.ttl + cache.load_timeout
+    keys = [cache.tag_prefix + each for each in plan.tags]
+    for group in [[key] for key in keys] if cache.clustered else [keys] if keys else []:
+        script("cache_tag")(cache.client, group, [name, round(life * 1000)])
+
+
+def drop_tag(cache: "RedisCache", name: str) -> None:
+    """Drop what carries a tag: by one script on a single server, else claim by claim."""
+    key, taken = cache.tag_prefix + escaped(name, "tag"), _BATCH
+    while taken == _BATCH:
+        if cache.clustered:
+            members: Any = cache.client.zrange(key, 0, _BATCH - 1, withscores=True)
+            taken, names = len(members), [text(member) for member, _ in members]
+            drop(cache, names)
+            scores = [f"{score:.0f}" for _, score in members]
+            script("cache_untag")(cache.client, [key], [*chain(*zip(names, scores, strict=True))])
+        else:
+            args = [cache.value_prefix, cache.claim_prefix, _BATCH]
+            taken = script("cache_drop_tag")(cache.client, [key], args)
+
+
+def warm(
+    cache: "RedisCache", items: Mapping[str, Any] | Iterable[tuple[str, Any]], ttl: float
+) -> int:
+    """Store many values for ttl seconds; returns how many."""
+    store = _warm_cluster if cache.clustered else _warm_single
+    pairs: list[tuple[str, bytes]] = []
+    stored = size = 0
+    for key, value in items.items() if isinstance(items, Mapping) else items:
+        payload = cache._packed(value)
+        pairs.append((escaped(key, "items"), payload))
+        size += len(payload)
+        if len(pairs) == _BATCH or size > _BATCH_BYTES:
+            stored += store(cache, pairs, ttl)
+            pairs, size = [], 0
+    return stored + store(cache, pairs, ttl) if pairs else stored
+
+
+def _warm_single(cache: "RedisCache", pairs: list[tuple[str, bytes]], ttl: float) -> int:
+    head = [cache.value_prefix, cache.claim_prefix, max(1, round(ttl * 1000))]
+    args = [*head, cache.jitter, random.random(), *chain.from_iterable(pairs)]
+    while script("cache_warm")(cache.client, [cache.version_key], args) < 0:
+        cache.version.ensured()
+    return len(pairs)
+
+
+def _warm_cluster(cache: "RedisCache", pairs: list[tuple[str, bytes]], ttl: float) -> int:
+    """Each value has a slot of its own: no script can take them all, so we write them from here."""
+    version = cache.version.ensured()
+    now, pipe = cache.clock.now(), cache.client.pipeline()
+    for name, payload in pairs:
+        life = cache._life(ttl)
+        key, claim = cache._keys(name)
+        head = f"{text(version)} {now + life * 1000:.0f} 0 "
+        pipe.execute_command("SET", key, head.encode() + payload, "PX", life)
+        pipe.execute_command("UNLINK", claim)
+    pipe.execute()
+    return len(pairs)
+
+
+def _unlink(cache: "RedisCache", groups: list[tuple[str, ...]]) -> None:
+    """Remove keys; those of one group share a slot."""
+    if cache.clustered:
+        pipe = cache.client.pipeline()
+        for group in groups:
+            pipe.execute_command("UNLINK", *group)
+        pipe.execute()
+    else:
+        cache.client.unlink(*(key for group in groups for key in group))
+
+
+def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

@@ -1,0 +1,77 @@
+"""What a cache knows of its server: the namespace's version, and the server's time."""
+
+import secrets
+import time
+from typing import Any
+
+from redis_lab.patterns.cache_value import Token
+from redis_lab.patterns.keys import text
+from redis_lab.patterns.scripting import Client, script
+
+_KEPT = 1.0  # seconds for which a process may go on with the version it knows, on a Cluster
+_ESTIMATE = 60.0  # seconds between two questions for the server's time
+
+
+class Version:
+    """The version of a namespace, a token in one key: values of another one are void.
+
+    On a single server it is read with each value, in the same trip. On a Cluster the two live in
+    different slots: there `kept()` is at most 1 s old.
+    options: of the read, which say whether a token is str or bytes.
+    """
+
+    def __init__(self, client: Client, key: str, options: dict[str, Any]):
+        self.client, self.key, self.options = client, key, options
+        self._kept: tuple[Token | None, float] = (None, 0.0)
+
+    def kept(self) -> Token | None:
+        """The token as it was at most 1 s ago; None where there is none."""
+        token, until = self._kept
+        return token if time.monotonic() < until else self.fresh()
+
+    def fresh(self) -> Token | None:
+        """The token of now; None where there is none: nothing was ever cached, or it was lost."""
+        asked = time.monotonic()
+        token = self.client.execute_command("GET", self.key, **self.options)
+        return self._keep(token, asked)
+
+    def ensured(self) -> Token:
+        """The token of now, made where there is none."""
+        return self._ask("keep")
+
+    def renew(self) -> Token:
+        """A new token: all values become void."""
+        return self._ask("renew")
+
+    def _ask(self, mode: str) -> Token:
+        asked = time.monotonic()
+        reply = script("cache_version")(self.client, [self.key], [secrets.token_hex(8), mode])
+        token = text(reply).encode() if self.options else text(reply)
+        self._keep(token, asked)
+        return token
+
+    def _keep(self, token: Token | None, asked: float) -> Token | None:
+        self._kept = (token, asked + _KEPT if token else 0.0)
+        return token
+
+
+class ServerClock:
+    """The server's time without a trip: the monotonic clock plus an offset, asked once a minute.
+
+    The clock of this machine may be an hour off, or be set while we look: it plays no part. On a
+    Cluster it is the time of one node; the others are taken to agree.
+    """
+
+    def __init__(self, client: Client):
+        self.client = client
+        self._offset = self._until = 0.0
+
+    def now(self) -> float:
+        """Microseconds since 1970, as the server sees it, give or take half a round trip."""
+        now = time.monotonic()
+        if now >= self._until:
+            seconds, micros = self.client.time()
+            answered = time.monotonic()
+            self._offset = seconds * 1e6 + micros - (now + answered) / 2 * 1e6
+            self._until, now = answered + _ESTIMATE, answered
+        return now * 1e6 + self._offset

@@ -1,0 +1,220 @@
+"""RedisLock: one holder at a time across processes, for as long as the TTL lasts.
+
+A lock that can expire excludes by time alone: a holder that stalls past its TTL goes on working
+while the next one starts, and a failover may lose a lock that was granted a moment ago. Where that
+must do no harm, let what the lock protects refuse a fencing token lower than one it has seen.
+"""
+
+import math
+import secrets
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from types import EllipsisType, TracebackType
+
+from redis.exceptions import TimeoutError
+
+from redis_lab.errors import LockLost, LockNotAcquired
+from redis_lab.patterns.blocking import longest_block
+from redis_lab.patterns.checks import seconds
+from redis_lab.patterns.keys import tagged, text
+from redis_lab.patterns.renewal import Hold
+from redis_lab.patterns.scripting import Client, script
+
+_BUDGET = 5  # commands that one waiter may send within any second
+_WAITED = "+"  # behind the owner in the lock: others may be waiting for a release
+_SHORTEST = 0.01  # seconds; 0 would let BLPOP block for ever
+
+
+class RedisLock:
+    """A lock by name: `with RedisLock(client, "nightly-report"):`.
+
+    ttl: seconds after which the lock of a dead holder is free, from 0.001. renew: a thread extends
+    it every third of the TTL for as long as it is held. timeout: seconds that acquire() and `with`
+    wait for it; 0.0 tries once, None waits for ever.
+
+    One instance is one holder, and not re-entrant: acquiring it again waits as anyone would. A
+    waiter sends at most 5 commands a second: each release wakes one (a newcomer may be quicker
+    still), and it looks by itself when the lock should run out, at least once a second. With a TTL
+    or a socket timeout under half a second, or after two lost races within a second, that budget
+    can make it up to a second late.
+
+    fencing_token: of the latest acquisition, None before the first. It is the larger of the last
+    token plus one and the server's time in microseconds. The last token is kept until a day after
+    the time it stands for, so that a clock set back does no harm; once that key has expired or
+    been deleted or evicted, the time alone is above all earlier tokens, unless the clock was set
+    back meanwhile (by over a day, where it expired). Across a failover tokens increase unless the
+    new primary's clock is behind by more than the failover took.
+
+    A server that evicts may evict the lock. Errors of a vanished server are redis-py's own; one in
+    acquire() leaves it unknown whether the lock was taken, and then it runs out after its TTL.
+    Sources: redis.io, "Distributed Locks with Redis"; Martin Kleppmann, "How to do distributed
+    locking" (2016), for the token.
+    """
+
+    _hold: Hold | None = None
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        *,
+        ttl: float = 10.0,
+        renew: bool = False,
+        timeout: float | None = None,
+    ):
+        self._entered = threading.local()  # `with` in several threads: each leaves its own hold
+        tag = tagged(name)
+        self._lock, token, self._wake = f"{tag}:lock", f"{tag}:lock:token", f"{tag}:lock:wake"
+        self._taking, self._freeing = [self._lock, token], [self._lock, self._wake]
+        self.client, self.name, self.renew = client, name, renew
+        self.ttl = seconds("ttl", ttl)
+        self._ms = _ms(ttl)
+        self.timeout = _checked_timeout(timeout)
+        self.fencing_token: int | None = None
+        self._patience = longest_block(client)
+
+    def acquire(self, blocking: bool = True, timeout: float | EllipsisType | None = ...) -> bool:
+        """Take the lock; False when it was not free in time.
+
+        blocking: False tries once. timeout: seconds to wait, in place of the lock's own.
+        """
+        if timeout is ...:
+            timeout = self.timeout if blocking else 0.0
+        elif not blocking:
+            raise ValueError("timeout: a call that does not block takes none")
+        return self._acquire(_checked_timeout(timeout)) is not None
+
+    def release(self) -> bool:
+        """Free the lock; False when it was not held, or lost and perhaps someone else's."""
+        return self._hold is not None and self._release(self._hold)
+
+    def extend(self, ttl: float | None = None) -> bool:
+        """Let it run out `ttl` seconds from now, by default its own TTL; False when it was lost."""
+        ttl = self.ttl if ttl is None else seconds("ttl", ttl)
+        hold, now = self._hold, time.monotonic()
+        if hold is None or hold.lost:
+            return False
+        if script("lock_extend")(self.client, [self._lock], [hold.owner, _ms(ttl)]):
+            hold.until = now + ttl
+        else:
+            hold.lost = True
+        return not hold.lost
+
+    def owned(self) -> bool:
+        """Whether this instance holds it now. Once False, it stays so until the next acquire()."""
+        hold = self._hold
+        if hold is None or hold.over():
+            return False
+        # GETEX, because a Cluster client may ask a replica for a GET, and that may be late.
+        if text(self.client.getex(self._lock)).removesuffix(_WAITED) != hold.owner:
+            hold.lost = True
+        return not hold.lost
+
+    def __enter__(self) -> "RedisLock":
+        """Wait up to `timeout` seconds, then raise LockNotAcquired."""
+        hold = self._acquire(self.timeout)
+        if hold is None:
+            raise LockNotAcquired(f"lock {self.name!r} was not free within {self.timeout:g} s")
+        vars(self._entered).setdefault("holds", []).append(hold)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release; LockLost when the lock did not last. An exception of the body goes first."""
+        try:
+            self._leave(self._entered.holds.pop())
+        except Exception as failure:
+            if error is None:
+                raise
+            error.add_note(f"Leaving the lock failed as well: {failure!r}")
+
+    def __repr__(self) -> str:
+        return f"<RedisLock {self.name!r} ttl={self.ttl:g} token={self.fencing_token}>"
+
+    def __del__(self) -> None:
+        if self._hold is not None:
+            self._hold.end()
+
+    def _acquire(self, timeout: float | None) -> Hold | None:
+        began = time.monotonic()
+        owner, take = secrets.token_hex(16), script("lock_acquire")
+        reply, sent = take(self.client, self._taking, (owner, self._ms)), began
+        if reply <= 0:
+            deadline = math.inf if timeout is None else began + timeout
+            commands = deque([-math.inf] * (_BUDGET - 1) + [began], maxlen=_BUDGET)
+            while reply <= 0:
+                if not self._wait(-reply / 1000, commands, deadline):
+                    return None
+                sent = commands[-1]
+                reply = take(self.client, self._taking, (owner + _WAITED, self._ms))
+        hold = Hold(owner, reply, sent + self.ttl)
+        self._hold, self.fencing_token = hold, reply
+        if self.renew:
+            extend = partial(
+                script("lock_extend"), self.client, [self._lock], [owner, self._ms, "GT"]
+            )
+            hold.renew(extend, self.ttl, self.name)
+        return hold
+
+    def _wait(self, left: float, sent: deque[float], deadline: float) -> bool:
+        """Until a release, or time to look again; False when the deadline comes first.
+
+        left: seconds until the lock runs out. Only the first look follows that at once: from then
+        on one look a second leaves room in the budget for answering a release.
+        """
+        now = time.monotonic()
+        if now >= deadline:
+            return False
+        look = min(max(now + left, sent[3] + 1.0), now + 1.0, deadline)
+        while now < look:
+            if not _paced(sent, deadline):
+                return False
+            patience = min(look - now, self._patience)
+            with suppress(TimeoutError):  # if it was not merely late, the next look raises it
+                if self.client.blpop([self._wake], timeout=max(patience, _SHORTEST)):
+                    break
+            now = time.monotonic()
+        return _paced(sent, deadline)
+
+    def _release(self, hold: Hold) -> bool:
+        hold.end()  # before the lock is freed: a renewal that finds it gone knows why
+        hold.released = bool(script("lock_release")(self.client, self._freeing, (hold.owner,)))
+        if self._hold is hold:
+            self._hold = None
+        return hold.released
+
+    def _leave(self, hold: Hold) -> None:
+        if hold.released:
+            return
+        lost = LockLost(f"lock {self.name!r} did not last while its holder worked: {hold.token}")
+        try:
+            released = self._release(hold)
+        except Exception as failure:
+            if hold.over():
+                raise lost from failure
+            raise
+        if hold.lost or not released:
+            raise lost
+
+
+def _paced(sent: deque[float], deadline: float) -> bool:
+    """Sleep until the budget has room for one more command; False when that is too late."""
+    room = sent[0] + 1.0
+    time.sleep(max(0.0, min(room, deadline) - time.monotonic()))
+    sent.append(time.monotonic())
+    return room < deadline
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    return None if timeout is None else seconds("timeout", timeout, least=0.0)
+
+
+def _ms(ttl: float) -> int:
+    return max(1, round(ttl * 1000))

@@ -1,0 +1,12 @@
+-- Remove a job of a ReliableQueue that was done.
+-- KEYS: 1 waiting (list of IDs), 2 taken (sorted set of IDs by deadline in µs), 3 bodies (hash),
+--       4 attempts (hash: deliveries so far)
+-- ARGV: 1 ID, 2 attempts of the delivery that is acknowledged
+-- Reply: 1; 0 if the job was delivered again, given back, or done already
+-- Atomic: yes
+if redis.call('HGET', KEYS[4], ARGV[1]) ~= ARGV[2] or redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then
+  return 0
+end
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('HDEL', KEYS[4], ARGV[1])
+return 1

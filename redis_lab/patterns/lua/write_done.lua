@@ -1,0 +1,18 @@
+-- Drop the queued writes up to an ID: the store has them, or refused the last one of them.
+-- KEYS: 1 queue (stream: key, value); 2 newest (hash: key, ID of its last queued write)
+--       3 dead letters (stream: key, value, _id, _error)
+-- ARGV: 1 the ID; 2 why the store refused the write of this ID; absent where it did not
+-- Reply: how many were dropped
+-- Atomic: yes: a refused write is queued or a dead letter, never both, never neither.
+local entries = redis.call('XRANGE', KEYS[1], '-', ARGV[1])
+for _, entry in ipairs(entries) do
+  local id, key, value = entry[1], entry[2][2], entry[2][4]
+  if redis.call('HGET', KEYS[2], key) == id then
+    redis.call('HDEL', KEYS[2], key)
+  end
+  if ARGV[2] and id == ARGV[1] then
+    redis.call('XADD', KEYS[3], '*', 'key', key, 'value', value, '_id', id, '_error', ARGV[2])
+  end
+  redis.call('XDEL', KEYS[1], id)
+end
+return #entries

@@ -1,0 +1,165 @@
+"""Two queues: one whose jobs survive their consumers, one whose jobs wait for their time.
+
+ReliableQueue promises that a job is delivered at least once, whichever consumer dies when, and that
+one consumer at a time has it, as long as it works for less than `visibility`. DelayedQueue promises
+that a job is popped by one consumer, not before its time by the server's clock. Neither promises
+more than Redis does: what a failover or a restart without persistence loses is lost.
+"""
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from redis_lab.errors import ValueTooLarge
+from redis_lab.patterns.blocking import longest_block
+from redis_lab.patterns.checks import number, seconds, whole
+from redis_lab.patterns.keys import tagged, text
+from redis_lab.patterns.scripting import Client, script
+
+LONGEST_DELAY = 100 * 365 * 86400.0
+_PUT, _GET = script("queue_put"), script("queue_get")
+_ACK, _RELEASE = script("queue_ack"), script("queue_release")
+_PUT_LATER, _POP_DUE = script("queue_put_later"), script("queue_pop_due")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One delivery of a job. attempts: deliveries so far, this one included."""
+
+    id: str
+    body: Any
+    attempts: int
+
+
+class ReliableQueue:
+    """First in, first out; a job stays in the queue until it is acknowledged.
+
+    visibility: seconds that a consumer has for a job, by the server's clock. Then the job goes to
+        the next get(), before those that wait, and the first consumer's ack() is False.
+    Bodies are what JSON can say (a tuple comes back as a list), of at most max_bytes as UTF-8.
+    A job that always fails is delivered for ever: look at `attempts`. All keys are in one slot;
+    they are the user's data and don't expire, and an empty queue has none.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        *,
+        visibility: float = 30.0,
+        max_bytes: int = 16 * 2**20,
+    ):
+        self.client = client
+        self.name = name
+        self.visibility = seconds("visibility", visibility)
+        self.max_bytes = whole("max_bytes", max_bytes)
+        self._waiting = f"{tagged(name)}:queue:waiting"  # list of IDs
+        self._taken = f"{tagged(name)}:queue:taken"  # sorted set of IDs by deadline
+        self._bodies = f"{tagged(name)}:queue:bodies"  # hash: ID, body
+        self._attempts = f"{tagged(name)}:queue:attempts"  # hash: ID, deliveries
+        self._keys = (self._waiting, self._taken, self._bodies, self._attempts)
+
+    def put(self, body: Any) -> str:
+        """Append a job; its ID. A put that the client repeats after an error appends it once.
+
+        Raises TypeError for what isn't JSON, ValueTooLarge.
+        """
+        job_id = uuid.uuid4().hex
+        _PUT(self.client, self._keys, (job_id, _as_json(body, self.max_bytes)))
+        return job_id
+
+    def get(self, timeout: float | None = 0.0) -> Job | None:
+        """The next job, ours for `visibility` seconds; None if there is none within `timeout`.
+
+        timeout: seconds, 0.0 returns at once, None waits for ever. Waiting costs two commands a
+        second, or four seconds under a shorter socket timeout.
+        """
+        patience = float("inf") if timeout is None else seconds("timeout", timeout, least=0)
+        deadline = time.monotonic() + patience
+        while True:
+            reply = _GET(self.client, self._keys, (round(self.visibility * 1_000_000),))
+            if isinstance(reply, list):
+                return Job(text(reply[0]), json.loads(reply[1]), int(reply[2]))
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            self._wait(min(left, longest_block(self.client), int(reply) / 1_000_000))
+
+    def ack(self, job: Job) -> bool:
+        """The job is done. False: it was no longer ours, somebody else has it or has done it."""
+        return bool(_ACK(self.client, self._keys, _delivery(job)))
+
+    def release(self, job: Job) -> bool:
+        """Give the job back, behind those that wait. False: it was no longer ours."""
+        return bool(_RELEASE(self.client, self._keys, _delivery(job)))
+
+    def size(self) -> int:
+        """Jobs that are not acknowledged: those that wait and those that are being worked on."""
+        return int(self.client.hlen(self._bodies))
+
+    def __repr__(self) -> str:
+        return f"<ReliableQueue {self.name!r}, visibility {self.visibility:g} s>"
+
+    def _wait(self, longest: float) -> None:
+        """Until a job waits: moving the first one to where it is changes nothing."""
+        here = (self._waiting, self._waiting)
+        self.client.execute_command("BLMOVE", *here, "LEFT", "LEFT", max(0.001, longest))
+
+
+class DelayedQueue:
+    """Jobs by the time they are due, those of one time in the order they were put.
+
+    A popped job is gone: a consumer that dies with it takes it along. To have it survive, pop a few
+    and put() them into a ReliableQueue. Bodies are what JSON can say; equal ones are several jobs.
+    The keys are the user's data, in one slot, and don't expire; an empty queue has none.
+    """
+
+    def __init__(self, client: Client, name: str, *, max_bytes: int = 16 * 2**20):
+        self.client = client
+        self.name = name
+        self.max_bytes = whole("max_bytes", max_bytes)
+        self._jobs = f"{tagged(name)}:delayed:jobs"  # sorted set of turn .. body by time
+        self._turns = f"{tagged(name)}:delayed:turns"  # counts puts
+
+    def put(self, body: Any, delay: float = 0.0) -> None:
+        """A job that is due in `delay` seconds (at most a century), by the server's clock.
+
+        A put that the client repeats after an error may be two jobs. Raises TypeError for what
+        isn't JSON, ValueError for a delay that is negative or too long, ValueTooLarge.
+        """
+        if not 0 <= number("delay", delay) <= LONGEST_DELAY:
+            raise ValueError(f"delay must be 0 to {LONGEST_DELAY:g} s, not {delay}")
+        arguments = (_as_json(body, self.max_bytes), round(delay * 1_000_000))
+        _PUT_LATER(self.client, (self._jobs, self._turns), arguments)
+
+    def pop_due(self, count: int = 1) -> list[Any]:
+        """The bodies of up to `count` jobs that are due, the earliest first."""
+        keys = (self._jobs, self._turns)
+        return [json.loads(body) for body in _POP_DUE(self.client, keys, (whole("count", count),))]
+
+    def size(self) -> int:
+        """Jobs that were not popped, due or not."""
+        return int(self.client.zcard(self._jobs))
+
+    def __repr__(self) -> str:
+        return f"<DelayedQueue {self.name!r}>"
+
+
+def _delivery(job: Job) -> tuple[str, int]:
+    if not isinstance(job, Job):
+        raise TypeError(f"job must be a Job, not {type(job).__name__}")
+    return job.id, job.attempts
+
+
+def _as_json(body: Any, max_bytes: int) -> bytes:
+    try:
+        document = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except TypeError as error:
+        raise TypeError(f"body must be what JSON can say: {error}") from error
+    except (ValueError, RecursionError) as error:  # NaN, or one that contains itself
+        raise ValueError(f"body must be what JSON can say: {error}") from error
+    if len(document) > max_bytes:
+        raise ValueTooLarge(f"body: {len(document)} bytes as JSON, max_bytes is {max_bytes}")
+    return document

@@ -1,0 +1,313 @@
+"""ReliableQueue and DelayedQueue: order, time, attempts, and what is said no to."""
+
+import threading
+
+import pytest
+
+from redis_lab import ValueTooLarge
+from redis_lab.lab.waiting import wait_until
+from redis_lab.patterns import DelayedQueue, Job, ReliableQueue, script
+
+BODIES = ["text", "", "ü \ud800", 0, 1.5, None, True, [1, [2]], {"a": {"b": [None]}}]
+
+
+def keyspace(client, lab):
+    return sorted(key for node in lab.primaries for key in node.client().scan_iter())
+
+
+# ReliableQueue
+
+
+def test_jobs_come_first_in_first_out_with_what_was_put(any_client):
+    """Whatever the client decodes: bodies come back as they were, IDs are text."""
+    queue = ReliableQueue(any_client, "jobs")
+    ids = [queue.put(body) for body in BODIES]
+    jobs = [queue.get() for _ in BODIES]
+    assert jobs == [Job(*each, 1) for each in zip(ids, BODIES, strict=True)]
+    assert queue.get() is None
+    assert [queue.ack(job) for job in jobs] == [True] * len(BODIES)
+
+
+def test_a_job_is_in_the_queue_until_it_is_acknowledged(client, lab):
+    """size() counts jobs that wait and jobs that are being worked on; an empty queue has no key."""
+    queue = ReliableQueue(client, "jobs")
+    queue.put("a"), queue.put("b")
+    job = queue.get()
+    assert queue.size() == 2
+    assert queue.ack(job)
+    assert queue.size() == 1
+    assert not queue.ack(job)
+    assert queue.ack(queue.get())
+    assert queue.size() == 0
+    assert keyspace(client, lab) == []
+
+
+def test_a_job_comes_back_when_its_time_is_over(r, clock):
+    """Not a microsecond earlier; before those that wait; the attempts are counted."""
+    queue = ReliableQueue(r, "jobs", visibility=1.5)
+    queue.put("a"), queue.put("b")
+    first = queue.get()
+    clock.microseconds += 1_499_999
+    assert queue.get().body == "b"
+    assert queue.get() is None
+    clock.microseconds += 1
+    again = queue.get()
+    assert (again.id, again.body, again.attempts) == (first.id, "a", 2)
+    clock.advance(3600)
+    assert [queue.get().body, queue.get().body] == ["b", "a"]
+
+
+def test_ack_of_a_redelivered_job_is_false(r, clock):
+    """The consumer that was too late is told; the one that has the job now is not disturbed."""
+    queue = ReliableQueue(r, "jobs", visibility=1.0)
+    queue.put("a")
+    late = queue.get()
+    clock.advance(1)
+    again = queue.get()
+    assert [queue.ack(late), queue.release(late), queue.get()] == [False, False, None]
+    assert [queue.ack(again), queue.ack(late), queue.size()] == [True, False, 0]
+
+
+def test_ack_is_in_time_as_long_as_nobody_else_has_the_job(r, clock):
+    """Visibility ran out, and no get() came: the work was done, and need not be done again."""
+    queue = ReliableQueue(r, "jobs", visibility=1.0)
+    queue.put("a")
+    job = queue.get()
+    clock.advance(3600)
+    assert [queue.ack(job), queue.get(), queue.size()] == [True, None, 0]
+
+
+def test_a_released_job_goes_behind_those_that_wait(client):
+    """At once, with its attempts; the release of one that is not ours changes nothing."""
+    queue = ReliableQueue(client, "jobs")
+    queue.put("a"), queue.put("b")
+    job = queue.get()
+    assert [queue.release(job), queue.release(job), queue.ack(job)] == [True, False, False]
+    assert queue.size() == 2
+    jobs = [queue.get(), queue.get()]
+    assert [(job.body, job.attempts) for job in jobs] == [("b", 1), ("a", 2)]
+
+
+def test_get_without_timeout_is_one_command(client, monkeypatch):
+    """timeout=0.0 returns at once: it sends nothing that blocks."""
+    queue = ReliableQueue(client, "jobs")
+    queue.get()  # loads the script
+    commands = spied(client, monkeypatch)
+    assert queue.get() is None
+    assert [command[0] for command in commands] == ["EVALSHA"]
+
+
+@pytest.mark.parametrize("timeout", [2.0, 0.5])
+def test_waiting_for_ever_is_done_in_bounded_blocks(lab, monkeypatch, timeout):
+    """get(None) neither polls busily nor blocks for longer than half the socket timeout: a block
+    and a look in turn; a put ends the wait."""
+    client = lab.client(socket_timeout=timeout)
+    queue, results = ReliableQueue(client, "jobs"), []
+    queue.get()
+    commands = spied(client, monkeypatch)
+    thread = threading.Thread(target=lambda: results.append(queue.get(None)))
+    thread.start()
+    wait_until(lambda: "" if len(commands) >= 4 else f"{commands}", 20, "two blocks")
+    with lab.client() as producer:
+        ReliableQueue(producer, "jobs").put("a")
+    thread.join(20)
+    assert [job.body for job in results] == ["a"]
+    names = [command[0] for command in commands]
+    assert names == ["EVALSHA", "BLMOVE"] * (len(names) // 2) + ["EVALSHA"]
+    assert {command[-1] for command in commands if command[0] == "BLMOVE"} == {timeout / 2}
+
+
+def spied(client, monkeypatch):
+    """The commands that this client sends."""
+    commands, execute = [], client.execute_command
+
+    def spy(*arguments, **options):
+        commands.append(arguments)
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(client, "execute_command", spy)
+    return commands
+
+
+def test_a_waiting_consumer_gets_what_another_did_not_finish(lab, client, monkeypatch):
+    """It waits until the end of visibility, not longer, without any put."""
+    queue = ReliableQueue(client, "jobs", visibility=0.3)
+    queue.put("a")
+    assert queue.get().attempts == 1
+    other = lab.client()
+    commands = spied(other, monkeypatch)
+    assert ReliableQueue(other, "jobs").get(None).attempts == 2
+    waits = [command[-1] for command in commands if command[0] == "BLMOVE"]
+    assert waits
+    assert max(waits) <= 0.3
+    assert queue.get(0.001) is None
+
+
+def test_many_waiting_consumers_get_one_job_each(lab, client):
+    """Ten wait, ten jobs are put: each gets one."""
+    jobs, bodies = [], list(range(10))
+    consumers = [ReliableQueue(lab.client(), "jobs") for _ in bodies]
+    threads = [threading.Thread(target=lambda q=q: jobs.append(q.get(None))) for q in consumers]
+    for thread in threads:
+        thread.start()
+    queue = ReliableQueue(client, "jobs")
+    for body in bodies:
+        queue.put(body)
+    for thread in threads:
+        thread.join(20)
+    assert sorted(job.body for job in jobs) == bodies
+    assert {job.attempts for job in jobs} == {1}
+
+
+def test_a_put_that_is_sent_twice_is_one_job(r):
+    """A client that repeats a command after an error, as redis-py does by default, appends once."""
+    queue = ReliableQueue(r, "jobs")
+    for again in (1, 0):
+        assert script("queue_put")(r, queue._keys, ("id", '"a"')) == again
+    assert [queue.get().body, queue.get(), queue.size()] == ["a", None, 1]
+
+
+# DelayedQueue
+
+
+def test_jobs_are_popped_when_they_are_due(r, clock):
+    """Not a microsecond earlier, by the server's clock; the earliest first, whatever came first."""
+    queue = DelayedQueue(r, "later")
+    for body, delay in (("c", 2.0), ("a", 0.5), ("b", 1.0), ("now", 0.0)):
+        queue.put(body, delay)
+    assert queue.pop_due(10) == ["now"]
+    clock.microseconds += 499_999
+    assert queue.pop_due(10) == []
+    clock.microseconds += 1
+    assert queue.pop_due(10) == ["a"]
+    clock.advance(3600)
+    assert queue.pop_due(10) == ["b", "c"]
+
+
+def test_jobs_of_one_time_come_in_the_order_they_were_put(r, clock):
+    """Also when an earlier put had the longer delay; a thousand of them, equal bodies included."""
+    queue = DelayedQueue(r, "later")
+    queue.put("first", 10)
+    clock.advance(4)
+    queue.put("second", 6)
+    clock.advance(6)
+    for n in range(1000):
+        queue.put(n % 7)
+    assert queue.pop_due() == ["first"]
+    assert queue.pop_due(2) == ["second", 0]
+    assert queue.pop_due(5000) == [n % 7 for n in range(1, 1000)]
+
+
+def test_equal_bodies_are_jobs_of_their_own(client, lab):
+    """Each is popped once; an empty queue has no key."""
+    queue = DelayedQueue(client, "later")
+    for _ in range(3):
+        queue.put({"same": 1})
+    assert queue.size() == 3
+    assert [queue.pop_due(2), queue.pop_due(2), queue.pop_due(2)] == [
+        [{"same": 1}] * 2,
+        [{"same": 1}],
+        [],
+    ]
+    assert keyspace(client, lab) == []
+
+
+def test_delayed_bodies_come_back_as_they_were(any_client):
+    """Whatever the client decodes."""
+    queue = DelayedQueue(any_client, "later")
+    for body in BODIES:
+        queue.put(body)
+    assert queue.pop_due(len(BODIES)) == BODIES
+
+
+@pytest.mark.parametrize("delay", [1e-6, 3153600000.0, 1234567.891])
+def test_long_and_short_delays_are_exact(r, clock, delay):
+    """A microsecond, a century: due then, and not a microsecond before."""
+    queue = DelayedQueue(r, "later")
+    queue.put("x", delay)
+    clock.microseconds += round(delay * 1e6) - 1
+    assert queue.pop_due() == []
+    clock.microseconds += 1
+    assert queue.pop_due() == ["x"]
+
+
+# both
+
+
+@pytest.mark.parametrize("name", ["a", "a b:c", "{a}", "{", "}{", "ü", "%7B"])
+def test_any_name_will_do_and_shares_nothing(client, lab, name):
+    """Two kinds of queue of one name, and a name that begins like another."""
+    ours, others = ReliableQueue(client, name), ReliableQueue(client, f"{name}:queue")
+    later = DelayedQueue(client, name)
+    ours.put(1), others.put(2), later.put(3)
+    assert [ours.size(), others.size(), later.size()] == [1, 1, 1]
+    assert [ours.get().body, others.get().body, later.pop_due()] == [1, 2, [3]]
+
+
+def test_script_flush_in_the_middle(client):
+    """Every step survives it."""
+    queue, later = ReliableQueue(client, "jobs"), DelayedQueue(client, "later")
+    for step in (lambda: queue.put(1), lambda: later.put(2)):
+        client.script_flush()
+        step()
+    client.script_flush()
+    job = queue.get()
+    client.script_flush()
+    assert queue.release(job)
+    client.script_flush()
+    assert later.pop_due() == [2]
+    job = queue.get()
+    client.script_flush()
+    assert queue.ack(job)
+
+
+@pytest.mark.parametrize("kind", [ReliableQueue, DelayedQueue])
+def test_bodies_are_json_and_bounded(r, kind):
+    """What JSON can't say is refused, and so is what is too large; nothing is stored."""
+    queue = kind(r, "jobs", max_bytes=10)
+    circle = []
+    circle.append(circle)
+    for body in (b"bytes", {1, 2}, object()):
+        with pytest.raises(TypeError, match="body"):
+            queue.put(body)
+    for body in (float("nan"), circle):
+        with pytest.raises(ValueError, match="body"):
+            queue.put(body)
+    with pytest.raises(ValueTooLarge, match="11 bytes"):
+        queue.put("x" * 9)
+    assert r.dbsize() == 0
+    queue.put("x" * 8)
+    with pytest.raises(ValueTooLarge):
+        kind(r, "jobs").put("x" * 100_000_000)
+
+
+@pytest.mark.parametrize(
+    ("error", "argument", "call"),
+    [
+        (ValueError, "name", lambda r: ReliableQueue(r, "")),
+        (TypeError, "name", lambda r: DelayedQueue(r, b"jobs")),
+        (ValueError, "visibility", lambda r: ReliableQueue(r, "jobs", visibility=0)),
+        (TypeError, "visibility", lambda r: ReliableQueue(r, "jobs", visibility="1")),
+        (ValueError, "max_bytes", lambda r: DelayedQueue(r, "jobs", max_bytes=0)),
+        (ValueError, "timeout", lambda r: ReliableQueue(r, "jobs").get(-1)),
+        (ValueError, "timeout", lambda r: ReliableQueue(r, "jobs").get(float("nan"))),
+        (ValueError, "delay", lambda r: DelayedQueue(r, "jobs").put(1, -0.1)),
+        (ValueError, "delay", lambda r: DelayedQueue(r, "jobs").put(1, 1e10)),
+        (TypeError, "delay", lambda r: DelayedQueue(r, "jobs").put(1, "1")),
+        (ValueError, "count", lambda r: DelayedQueue(r, "jobs").pop_due(0)),
+        (TypeError, "count", lambda r: DelayedQueue(r, "jobs").pop_due(1.0)),
+        (TypeError, "job", lambda r: ReliableQueue(r, "jobs").ack("id")),
+        (TypeError, "job", lambda r: ReliableQueue(r, "jobs").release(None)),
+    ],
+)
+def test_a_wrong_argument_is_named(r, error, argument, call):
+    """TypeError or ValueError, before anything is sent."""
+    with pytest.raises(error, match=argument):
+        call(r)
+    assert r.dbsize() == 0
+
+
+def test_repr_says_which(r):
+    """Kind and name."""
+    assert repr(ReliableQueue(r, "jobs")) == "<ReliableQueue 'jobs', visibility 30 s>"
+    assert repr(DelayedQueue(r, "later")) == "<DelayedQueue 'later'>"
