@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import inspect
+import re
 import sys
 import threading
 import time
@@ -50,7 +51,7 @@ def test_an_exercise_has_all_its_parts(name):
     takes = inspect.signature(exercise.stub)
     for function in (exercise.solution, *exercise.wrong.values()):
         assert inspect.signature(function) == takes
-        assert f" {exercise.name}(" in exercise.source(function)
+        assert re.match(rf"(def|class) {exercise.name}\b", exercise.source(function))
         assert len(exercise.source(function).splitlines()) <= 25
 
 
@@ -107,6 +108,27 @@ def test_what_is_no_function_is_told_how_to_hand_one_over():
         lambda: 1
     )
     assert "write it with def, not async def" in reasons(coroutine)
+
+
+def test_where_a_class_is_asked_for_its_methods_are_looked_at():
+    """A function, an object, a missing method, other arguments: each gets the form expected."""
+
+    class Short:
+        def __init__(self, r):
+            self.depart = None
+
+    class Other(Short):
+        def depart(self, dest):
+            return dest
+
+    exercise = find("sorted_sets.last_hour")
+    asked = "check wants the class itself. Write class last_hour: and hand last_hour"
+    assert asked in reasons(lambda r: 1, exercise)
+    assert asked in reasons(exercise.solution(None), exercise)
+    assert "no method depart. Write def depart(self, dest, at):" in reasons(Short, exercise)
+    assert "takes (self, dest); it will be called like this: def depart(self, dest, at):" in (
+        reasons(Other, exercise)
+    )
 
 
 def test_none_is_noticed():

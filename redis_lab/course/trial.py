@@ -63,7 +63,8 @@ class Trial:
     """One judgement of one answer.
 
     lab: the servers, as the exercise's SHAPE says. r: the check's own client, not the answer's.
-    lines: what was found so far. returned_something: whether any call gave more than None.
+    seconds: the time limit of a call, which a check may change. lines: what was found so far.
+    returned_something: whether any call gave more than None.
     """
 
     def __init__(self, answer: Callable[..., Any], lab: Any, seconds: float):
@@ -71,7 +72,7 @@ class Trial:
         self.r = lab.client()
         self.lines: list[Line] = []
         self._answer = answer
-        self._seconds = seconds
+        self.seconds = seconds
         self._clients: list[Any] = []
         self.returned_something = False
         self._cost: Cost | None = None
@@ -180,7 +181,7 @@ class Trial:
 
     def _called(self, calls: Sequence[Sequence[Any]], method: Any = None) -> list[Any]:
         before, reads = self._counted() if self._cost else (Counter(), 0)
-        results = answers.call_all(method or self._answer, calls, self._seconds, self._release)
+        results = answers.call_all(method or self._answer, calls, self.seconds, self._release)
         self.returned_something |= any(result is not None for result in results)
         if self._cost:
             after, reads_now = self._counted()

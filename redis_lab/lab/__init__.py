@@ -171,6 +171,7 @@ def _bring_up(lab: Topology) -> None:
         tls = runner.tls.directives() if runner.tls else {}
         lines = {spec: shapes.directives(shape, spec, tls) for spec in shape.nodes}
         lab.nodes = tuple(runner.launch(lines, shape.login))
+        lab.server = runner.server
         formation.form(shape, lab.nodes)
         for node in lab.nodes:
             lab._record("start", node, node.last_role)
@@ -185,10 +186,11 @@ def _bring_up(lab: Topology) -> None:
 
 def _runner(backend: str, shape: shapes.Shape, min_version: str, modules: Sequence[str]) -> Any:
     if backend == "docker":
-        raise LabUnavailable(
-            "this version of redis_lab starts servers as processes only; "
-            "leave out backend='docker' and unset REDIS_LAB_BACKEND"
-        )
+        from redis_lab.lab import engine
+        from redis_lab.lab.compose import Containers
+
+        server = engine.find_image(min_version, modules)
+        return Containers(secrets.token_hex(6), server, shape.name), server
     from redis_lab.lab.processes import Processes
 
     server = servers.find_server(min_version, modules, shape.tls)

@@ -51,7 +51,14 @@ def client(lab: "Topology", kwargs: dict[str, Any], asynchronous: bool = False) 
         asked = sorted(lab.sentinels, key=lambda sentinel: health.vote(sentinel) != named)
         addresses = [sentinel.address for sentinel in asked]
         asking = asked[0].login.options() | tls
-        return clients.following(addresses, SERVICE, asking, tls | options, asynchronous)
+        named_otherwise = {
+            node.internal_address: node.address
+            for node in lab.data_nodes
+            if node.internal_address != node.address
+        }
+        return clients.following(
+            addresses, SERVICE, asking, tls | options, asynchronous, named_otherwise
+        )
     if lab._shape.clustered:
         addresses = [node.address for node in lab.nodes]
         return clients.routing(addresses, tls | options, asynchronous)

@@ -46,13 +46,51 @@ def following(
     sentinel_login: dict[str, Any],
     kwargs: dict[str, Any],
     asynchronous: bool = False,
+    dialled: dict[Address, Address] | None = None,
 ) -> Any:
-    """A client that asks the Sentinels for the primary whenever it opens a connection."""
+    """A client that asks the Sentinels for the primary whenever it opens a connection.
+
+    dialled: how this machine dials the addresses that Sentinels name, where that is otherwise.
+    """
     package: Any = redis.asyncio if asynchronous else redis
     make = async_options if asynchronous else options
     asking = make(socket_timeout=0.5, socket_connect_timeout=0.5, **sentinel_login)
-    group = package.sentinel.Sentinel(sentinels, sentinel_kwargs=asking)
+    kind = package.sentinel.Sentinel
+    if dialled:
+        kind = (_translating_async if asynchronous else _translating)(kind, dialled)
+    group = kind(sentinels, sentinel_kwargs=asking)
     return group.master_for(service, **make(**kwargs))
+
+
+def _translating(kind: type[Any], dialled: dict[Address, Address]) -> type[Any]:
+    class Translating(kind):
+        """Containers name each other by addresses that only they can dial."""
+
+        def discover_master(self, service_name: str) -> Address:
+            found = super().discover_master(service_name)
+            return dialled.get(tuple(found), found)
+
+        def discover_slaves(self, service_name: str) -> list[Address]:
+            return [
+                dialled.get(tuple(each), each) for each in super().discover_slaves(service_name)
+            ]
+
+    return Translating
+
+
+def _translating_async(kind: type[Any], dialled: dict[Address, Address]) -> type[Any]:
+    class Translating(kind):
+        """The same for redis.asyncio."""
+
+        async def discover_master(self, service_name: str) -> Address:
+            found = await super().discover_master(service_name)
+            return dialled.get(tuple(found), found)
+
+        async def discover_slaves(self, service_name: str) -> list[Address]:
+            found = await super().discover_slaves(service_name)
+            return [dialled.get(tuple(each), each) for each in found]
+
+    return Translating
 
 
 def routing(nodes: list[Address], kwargs: dict[str, Any], asynchronous: bool = False) -> Any:

@@ -132,11 +132,20 @@ def remove(lab_ids: set[str]) -> None:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(0.01)
+    if contained := {each for each in lab_ids if known.get(each, {}).get("backend") == "docker"}:
+        from redis_lab.lab import engine
+
+        engine.remove(contained)
     for lab_id in lab_ids - {lab_id for lab_id in lab_ids if alive and processes_of({lab_id})}:
         folder = Path(str(known.get(lab_id, {}).get("folder")))
         if folder.name == f"{PREFIX}{lab_id}":
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
         forget(lab_id)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a lab's folder; one that is not there is no error."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def leftovers() -> set[str]:

@@ -57,15 +57,25 @@ def separate(lab: "Topology") -> None:
     On as well, since a node may have written its users to its file while they were off. Data nodes
     write them: one that is restarted behind a partition must not answer the others for a moment.
     """
+    by_network = [group for group in lab._groups if _cuts_by_network(lab, group)]
+    if lab._runner.backend == "docker" and len(lab.nodes) > 1:
+        lab._runner.separate({node for group in by_network for node in group}, lab.nodes)
+    by_users = [group for group in lab._groups if group not in by_network]
     for node in lab.nodes:
         for other in lab.nodes:
             if other is not node:
-                apart = any((node in group) != (other in group) for group in lab._groups)
+                apart = any((node in group) != (other in group) for group in by_users)
                 _switch(node, f"{PEER}{other.name}", "off" if apart else "on")
     for node in lab.data_nodes:
         if len(lab.nodes) > 1 and node.alive and not node.paused:
             with suppress(RedisError):
                 formation.remember(node)
+
+
+def _cuts_by_network(lab: "Topology", group: frozenset[Node]) -> bool:
+    if lab._runner.backend != "docker":
+        return False
+    return lab._runner.cuts_by_network(list(group), lab._shape.clustered)
 
 
 def _switch(node: Node, user: str, state: str) -> None:

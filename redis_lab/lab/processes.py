@@ -6,11 +6,8 @@ port that is never 6379, and works in a folder of its own, by which the guard fi
 
 import contextlib
 import os
-import random
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -24,17 +21,16 @@ from redis_lab.lab import guard
 from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import Login, NodeSpec
-from redis_lab.lab.tls import TLSFiles, make_tls_files
+from redis_lab.lab.starting import (
+    HOST,
+    START_TIMEOUT,
+    InvalidConfig,
+    complaint,
+    free_port,
+    make_folder,
+)
+from redis_lab.lab.tls import TLSFiles
 from redis_lab.lab.waiting import wait_until
-
-HOST = "127.0.0.1"
-# Below the ports that systems give to outgoing connections: a killed node gets its own back.
-PORTS = range(10_000, 32_000)
-START_TIMEOUT = 15.0
-
-
-class InvalidConfig(LabUnavailable, ValueError):
-    """The server refused its configuration; the message is the server's own."""
 
 
 class Processes:
@@ -56,12 +52,7 @@ class Processes:
 
     def prepare(self, tls: bool, mutual: bool) -> None:
         """Make the lab's folder, and certificates where they are needed."""
-        try:
-            self.folder.mkdir(mode=0o700)
-            self.tls = make_tls_files(self.folder / "tls", mutual) if tls else None
-        except OSError as error:
-            why = f"{tempfile.gettempdir()}: {error.strerror}. Set TMPDIR to a folder with room."
-            raise LabUnavailable(f"the lab's folder can't be made in {why}") from error
+        self.tls = make_folder(self.folder, tls, mutual)
 
     def launch(self, specs: dict[NodeSpec, list[str]], login: Login) -> list[Node]:
         """Start a server for each, with its configuration; all answer when this returns."""
@@ -106,7 +97,7 @@ class Processes:
             _kill(child)
         for child in self._children.values():
             child.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        guard.remove_folder(self.folder)
 
     def can_partition(self, shape: str) -> str:
         """Why partition can't be done here, or an empty string."""
@@ -191,16 +182,10 @@ class Processes:
             return PortTaken(
                 f"{node.name}: port {node.port} was taken by another program meanwhile"
             )
-        fatal = said.rpartition("FATAL CONFIG FILE ERROR")[2] if "FATAL CONFIG" in said else ""
-        complaint = fatal.partition("***")[2] or "\n".join(
-            line for line in said.splitlines()[-8:] if " # " in line or not re.match(r"\d+:", line)
-        )
-        words = " ".join(re.sub(r"^\d+:\w .*? [#*] ", "", line) for line in complaint.split("\n"))
-        last = " ".join(words.split()) or said.strip() or "nothing. Is there room in TMPDIR?"
+        words, fatal = complaint(said)
+        last = words or said.strip() or "nothing. Is there room in TMPDIR?"
         text = f"{node.name} did not start; {self.server} says: {last}"
-        if fatal or "Unresolved Configuration" in said:
-            return InvalidConfig(text)
-        return LabUnavailable(text)
+        return (InvalidConfig if fatal else LabUnavailable)(text)
 
     def _signal(self, node: Node, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -233,17 +218,3 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 class PortTaken(LabUnavailable):
     """Another program took the port between our choice and the server's start."""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens now."""
-    for _ in range(1000):
-        port = random.SystemRandom().choice(PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    raise LabUnavailable("no free port on 127.0.0.1 was found in a thousand tries")

@@ -87,9 +87,12 @@ class Handling:
         """How many were done; they are acknowledged at once, also when one stops us."""
         done: list[str] = []
         try:
-            for entry in self._while_ours(entries):
-                if self._attempt(entry, deliveries):
-                    done.append(entry[0])
+            for entry_id, fields in self._while_ours(entries):
+                try:
+                    self.handler(entry_id, fields)
+                    done.append(entry_id)
+                except Exception as error:
+                    self.failed(entry_id, fields, deliveries, error)
         finally:
             if done:
                 self.group.ack(done)
@@ -103,11 +106,13 @@ class Handling:
         starts: list[int] = []
         for entry in self._while_ours(entries):
             start = len(stack)
-            if self._attempt(entry, deliveries, effects):
+            try:
+                self.handler(*entry, effects)
                 queued.append(entry)
                 starts.append(start)
-            else:
+            except Exception as error:
                 del stack[start:]
+                self.failed(*entry, deliveries, error)
         if not queued:
             return 0
         try:
@@ -164,22 +169,14 @@ class Handling:
             yield entries[0]
             return
         lost: set[str] = set()
-        sign_at = time.monotonic() + self.min_idle / 3
+        monotonic = time.monotonic
+        sign_at = monotonic() + self.min_idle / 3
         for entry in entries:
-            if time.monotonic() > sign_at:
+            if monotonic() > sign_at:
                 lost = self.group.keep([entry_id for entry_id, _ in entries])
-                sign_at = time.monotonic() + self.min_idle / 3
-            if entry[0] not in lost:
+                sign_at = monotonic() + self.min_idle / 3
+            if not lost or entry[0] not in lost:
                 yield entry
-
-    def _attempt(self, entry: Entry, deliveries: int, *effects: Effects) -> bool:
-        entry_id, fields = entry
-        try:
-            self.handler(entry_id, fields, *effects)
-        except Exception as error:
-            self.failed(entry_id, fields, deliveries, error)
-            return False
-        return True
 
     def failed(self, entry_id: str, fields: dict[Any, Any], times: int, error: Exception) -> None:
         """The entry stays pending, unless this was the last attempt."""
@@ -190,7 +187,8 @@ class Handling:
     def bury(self, entry_id: str, fields: dict[Any, Any], times: int, error: str) -> None:
         """Move the entry to the dead-letter stream; one that was deleted has no fields."""
         if fields:
-            about = {"_id": entry_id, "_deliveries": times, "_error": error[:_LONGEST_ERROR]}
+            why = error[:_LONGEST_ERROR].encode(errors="backslashreplace")
+            about = {"_id": entry_id, "_deliveries": times, "_error": why}
             own = {name: value for name, value in fields.items() if _name(name) not in about}
             self.group.client.xadd(self.dead_letter, own | about)
             log.error("%s of %s is dead: %s", entry_id, self.group.stream, error)

@@ -36,10 +36,10 @@ class RedisLock:
     wait for it; 0.0 tries once, None waits for ever.
 
     One instance is one holder, and not re-entrant: acquiring it again waits as anyone would. A
-    waiter sends at most 5 commands a second: each release wakes one (a newcomer may be quicker
-    still), and it looks by itself when the lock should run out, at least once a second. With a TTL
-    or a socket timeout under half a second, or after two lost races within a second, that budget
-    can make it up to a second late.
+    release wakes one waiter and keeps the lock for it for 0.1 s, so that no newcomer is quicker.
+    A waiter also looks when the lock should run out, and at least once a second; it sends at most 5
+    commands a second. That budget goes first: with a TTL or a socket timeout under half a second,
+    a wake-up may be up to a second late.
 
     fencing_token: of the latest acquisition, None before the first. It is the larger of the last
     token plus one and the server's time in microseconds. The last token is kept until a day after
@@ -82,8 +82,8 @@ class RedisLock:
         blocking: False tries once. timeout: seconds to wait, in place of the lock's own.
         """
         if timeout is ...:
-            timeout = self.timeout if blocking else 0.0
-        elif not blocking:
+            return self._acquire(self.timeout if blocking else 0.0) is not None
+        if not blocking:
             raise ValueError("timeout: a call that does not block takes none")
         return self._acquire(_checked_timeout(timeout)) is not None
 
@@ -145,43 +145,44 @@ class RedisLock:
     def _acquire(self, timeout: float | None) -> Hold | None:
         began = time.monotonic()
         owner, take = secrets.token_hex(16), script("lock_acquire")
-        reply, sent = take(self.client, self._taking, (owner, self._ms)), began
+        first = (owner, self._ms, "once") if timeout == 0 else (owner, self._ms)
+        reply, sent = take(self.client, self._taking, first), began
         if reply <= 0:
             deadline = math.inf if timeout is None else began + timeout
             commands = deque([-math.inf] * (_BUDGET - 1) + [began], maxlen=_BUDGET)
             while reply <= 0:
-                if not self._wait(-reply / 1000, commands, deadline):
+                woken = self._wait(-reply / 1000, commands, deadline)
+                if woken is None:
                     return None
                 sent = commands[-1]
-                reply = take(self.client, self._taking, (owner + _WAITED, self._ms))
+                reply = take(self.client, self._taking, (owner + _WAITED, self._ms, woken))
         hold = Hold(owner, reply, sent + self.ttl)
         self._hold, self.fencing_token = hold, reply
         if self.renew:
-            extend = partial(
-                script("lock_extend"), self.client, [self._lock], [owner, self._ms, "GT"]
-            )
+            again = [owner, self._ms, "GT"]
+            extend = partial(script("lock_extend"), self.client, [self._lock], again)
             hold.renew(extend, self.ttl, self.name)
         return hold
 
-    def _wait(self, left: float, sent: deque[float], deadline: float) -> bool:
-        """Until a release, or time to look again; False when the deadline comes first.
+    def _wait(self, left: float, sent: deque[float], deadline: float) -> str | None:
+        """Wait for a release ("woken") or the time to look again (""); None at the deadline.
 
         left: seconds until the lock runs out. Only the first look follows that at once: from then
         on one look a second leaves room in the budget for answering a release.
         """
-        now = time.monotonic()
+        woken, now = "", time.monotonic()
         if now >= deadline:
-            return False
+            return None
         look = min(max(now + left, sent[3] + 1.0), now + 1.0, deadline)
-        while now < look:
+        while now < look and not woken:
             if not _paced(sent, deadline):
-                return False
+                return None
             patience = min(look - now, self._patience)
             with suppress(TimeoutError):  # if it was not merely late, the next look raises it
                 if self.client.blpop([self._wake], timeout=max(patience, _SHORTEST)):
-                    break
+                    woken = "woken"
             now = time.monotonic()
-        return _paced(sent, deadline)
+        return woken if _paced(sent, deadline) else None
 
     def _release(self, hold: Hold) -> bool:
         hold.end()  # before the lock is freed: a renewal that finds it gone knows why

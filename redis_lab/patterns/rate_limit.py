@@ -114,7 +114,7 @@ class _Limiter:
         try:
             reply: Any = way(self.client, (key,), (*self._arguments, cost))
         except (RedisError, RedisClusterException) as error:
-            if self.on_error == "never":
+            if self.on_error == "raise":
                 raise
             _log.warning("%s: not limited, since the server can't be asked: %s", key, error)
             return Decision(True, 0, 0.0, self.limit)

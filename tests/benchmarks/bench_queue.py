@@ -19,7 +19,7 @@ def lab():
 
 
 def bare_list(client):
-    """The classic: a list for each consumer; nobody sees that one has died, no time, no attempts."""
+    """The classic: a list for each consumer; no time, no attempts, and who died is not seen."""
 
     def job():
         client.rpush("bare:waiting", json.dumps(BODY))
@@ -45,7 +45,7 @@ def bare_sorted_set(client):
 
     def job():
         client.zadd("bare:later", {json.dumps([next(numbers), BODY]): 1.0})
-        [(body, _)] = client.zpopmin("bare:later")
+        body = client.execute_command("ZPOPMIN", "bare:later")[0]
         assert json.loads(body)[1] == BODY
 
     return job

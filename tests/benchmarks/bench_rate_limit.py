@@ -1,7 +1,7 @@
 """Rate limiters beside one EVALSHA of INCR, limits and throttled-py: admitted hits of one identity.
 
-The limits are so high that nothing is refused; `log` is measured with a list of 1,000 units too,
-where each hit drops one.
+The limits are so high that nothing is refused. throttled's fixed window is a bare INCRBY on a key
+made from the client's clock; all others run Lua.
 """
 
 from functools import partial
@@ -88,7 +88,7 @@ def test_an_admitted_hit(lab, r):
 
 
 def test_other_answers(r):
-    """For information: refused hits, peeks, and a log that drops a unit with each hit."""
+    """For information: refused hits, peeks, and a log that drops units as it takes others."""
     ways = {RAW: increment(r)}
     for kind in (FixedWindow, SlidingLog, SlidingCounter):
         limiter = kind(r, "full", 1000, 1e9)

@@ -79,7 +79,7 @@ def walrus_group(lab, stream):
 
 
 def test_batches(lab):
-    """An entry costs at most a ninth more than by the bare commands; exactly once, twice as much."""
+    """An entry costs at most a ninth more than by the bare commands; once and only once, twice."""
     client = lab.client()
     fill(client, "events")
     side_by_side.compare(

@@ -14,6 +14,7 @@ from redis_lab.errors import LockLost, LockNotAcquired
 from redis_lab.lab.waiting import wait_until
 from redis_lab.patterns import RedisLock
 from redis_lab.patterns.renewal import Hold
+from redis_lab.patterns.scripting import script
 
 DAY = 86_400_000
 
@@ -58,8 +59,17 @@ def test_one_holder_at_a_time(client):
     ann, bob = RedisLock(client, "report"), RedisLock(client, "report")
     assert ann.acquire() and ann.owned()
     assert not bob.acquire(blocking=False) and not bob.acquire(timeout=0.05) and not bob.owned()
-    assert ann.release() and not ann.owned() and not client.exists("{report}:lock")
+    assert ann.release() and not ann.owned() and not ann.release()
     assert bob.acquire(blocking=False) and not ann.acquire(timeout=0.0)
+
+
+def test_who_tries_once_leaves_no_trace(client):
+    """Someone who does not wait is not waited for: after the release the lock is simply gone."""
+    lock = RedisLock(client, "a")
+    lock.acquire()
+    assert not RedisLock(client, "a").acquire(blocking=False)
+    assert not RedisLock(client, "a").acquire(timeout=0.0)
+    assert lock.release() and set(ttls(client)) == {"{a}:lock:token"}
 
 
 def test_every_key_has_a_ttl_on_every_path(client):
@@ -71,7 +81,8 @@ def test_every_key_has_a_ttl_on_every_path(client):
     assert set(ttls(client)) == {"{a}:lock", "{a}:lock:token"}
     assert 7000 < client.pttl("{a}:lock") <= 8000 and client.pttl("{a}:lock:token") > DAY - 60_000
     ann.release()
-    assert set(ttls(client)) == {"{a}:lock:token", "{a}:lock:wake"}
+    assert set(ttls(client)) == {"{a}:lock", "{a}:lock:token", "{a}:lock:wake"}
+    assert client.pttl("{a}:lock") <= 100
     assert min(ttls(client).values()) > 0
     bob.acquire()
     bob.release()
@@ -188,6 +199,18 @@ def test_a_release_wakes_a_waiter(client):
         assert holder.release()
     assert got == [True] and waiter.owned() and waiter.fencing_token > holder.fencing_token
     assert not client.exists("{a}:lock:wake")
+
+
+def test_a_lock_kept_for_the_woken_waiter_is_not_a_newcomers(client):
+    """What a release has handed to a waiter only that one takes; what nobody took, anyone."""
+    client.set("{a}:lock", "+", px=60_000)
+    assert not RedisLock(client, "a").acquire(timeout=0.02)
+    keys = ["{a}:lock", "{a}:lock:token"]
+    assert script("lock_acquire")(client, keys, ["w" * 32 + "+", 1000, "woken"]) > 0
+    assert client.get("{a}:lock") == "w" * 32 + "+" and client.pttl("{a}:lock") <= 1000
+    client.set("{a}:lock", "+", px=60_000)
+    client.rpush("{a}:lock:wake", "free")
+    assert RedisLock(client, "a").acquire(blocking=False) and not client.exists("{a}:lock:wake")
 
 
 def test_a_chain_of_waiters_is_woken_one_by_one(client):
@@ -402,7 +425,7 @@ def test_a_full_server_grants_no_lock_and_lets_go_of_one(r):
         assert held.extend() and held.release()
     finally:
         r.config_set("maxmemory", 0)
-    assert set(ttls(r)) == {"{held}:lock:token", "{held}:lock:wake"}
+    assert set(ttls(r)) - {"{held}:lock"} == {"{held}:lock:token", "{held}:lock:wake"}
 
 
 def test_repr_names_the_lock(r):

@@ -61,7 +61,6 @@ def test_two_seconds_of_silence_drop_the_tier():
             with pytest.raises(redis.TimeoutError):
                 while True:
                     assert tier.get("a") == "old"
-                    assert time.monotonic() < tier._tracking.fresh_until + 0.5 < paused + 2.5
             assert tier._tracking.fresh_until <= paused + SILENCE
             wait_until(lambda: str(tier.stats().local_items or ""), 5, "the drop")
             lab.resume(lab.primary)
@@ -136,7 +135,7 @@ def test_a_tier_left_at_an_old_primary_notices():
             with other.client() as direct:
                 direct.replicaof("NO", "ONE")
                 client.connection_pool.connection_kwargs.update(host=other.host, port=other.port)
-                client.connection_pool.disconnect()
+                client.connection_pool.reset()
                 wait_until(lambda: str(tier.stats().local_items or ""), 10, "the drop")
                 wait_until(lambda: becomes_local(tier, "a"), 10, "a local value again")
                 RedisCache(direct, "shop").set("a", "new")

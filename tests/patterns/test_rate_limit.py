@@ -187,6 +187,15 @@ def test_a_sliding_counter_equals_its_formula(r, clock, limit, window, schedule)
     plays_like(SlidingCounter(r, "api", limit, window), model, clock, schedule)
 
 
+def test_a_counter_is_exact_where_floats_are_not(r, clock):
+    """With 2.8 s left of 10 s, 25 units weigh 7; in floats 25 * 0.28 is more than 7."""
+    limiter = SlidingCounter(r, "api", 25, 10.0)
+    limiter.hit("ann", 25)
+    clock.advance(17.2)
+    assert limiter.peek("ann").remaining == 18
+    assert limiter.hit("ann", 18).allowed
+
+
 @pytest.mark.parametrize("kind", BUCKETS)
 @quick
 @given(
@@ -488,6 +497,17 @@ def test_memory_of_an_identity_is_as_stated(kind, r):
         units = limiter.limit - limiter.peek("y" * 16).remaining
         stated = 220 + 11 * units if kind is SlidingLog else 150
         assert r.memory_usage(key, samples=0) <= stated
+
+
+def test_a_log_holds_no_more_than_its_window(r, clock):
+    """What is older is dropped with the next hit that is admitted: all at once or one by one."""
+    limiter = SlidingLog(r, "api", 2500, 100.0)
+    limiter.hit("ann", 2500)
+    (key,) = all_keys(r)
+    for pause, cost, length in ((100, 1, 1), (50, 2000, 2001), (50, 3, 2003), (50, 2, 5)):
+        clock.advance(pause)
+        assert limiter.hit("ann", cost).allowed
+        assert r.llen(key) == length
 
 
 @pytest.mark.parametrize("back", [0.000001, 30.0, 100.0, 100.000001, 3600.0])

@@ -161,6 +161,14 @@ def test_a_read_only_replica_answers_peek_alone():
                 limiter.hit("ann")
 
 
+def test_peek_could_not_write_if_it_tried(r):
+    """The server itself forbids its script to write: asked for cost 1, it is refused."""
+    for limiter in five(r):
+        with pytest.raises(redis.ResponseError, match="read-only script"):
+            limiter._peek(r, (limiter._key("ann"),), (*limiter._arguments, 1))
+    assert r.dbsize() == 0
+
+
 def test_limits_do_not_pass_silently_when_redis_is_down(caplog):
     """cashews lets all pass; ours raise, or, where the caller wrote "bypass", log and pass."""
     with rl.standalone() as lab, lab.client(socket_timeout=0.2) as client:

@@ -178,6 +178,20 @@ def test_the_dead_letter_may_be_any_stream(client):
     assert not client.exists("events:dead")
 
 
+def test_any_error_can_be_written_down(client):
+    """A message that is long, or that UTF-8 can't say, keeps no entry from its grave."""
+
+    def fails(entry_id, fields):
+        raise ValueError("\ud800" + "x" * 100_000)
+
+    add(client, "events", 1)
+    worker(client, fails, max_deliveries=1).run_once()
+    [(_, dead)] = client.xrange("events:dead")
+    assert dead["_error"].startswith("ValueError: \\ud800xxx")
+    assert len(dead["_error"]) < 2000
+    assert drained(client)
+
+
 def test_an_entry_that_is_not_text_is_poison_and_stays_as_it_was(any_client, server):
     """Bytes that aren't UTF-8 reach no handler; the dead-letter stream has them unchanged."""
     add(any_client, "events", 1)

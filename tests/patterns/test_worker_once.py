@@ -72,6 +72,19 @@ def test_effects_work_with_every_client(any_client):
     assert any_client.xpending(STREAM, "g")["pending"] == 0
 
 
+def test_scripts_of_redis_py_can_be_queued(r):
+    """redis-py remembers in the pipeline which scripts it must load: that is carried over."""
+    script_of_theirs = r.register_script("return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)")
+
+    def effect(entry_id, fields, pipe):
+        script_of_theirs([EFFECTS], [fields["n"]], client=pipe)
+
+    add(r, 3)
+    r.script_flush()
+    assert worker(r, effect).run_once() == 3
+    assert_once(r, 3)
+
+
 def test_what_a_failing_handler_queued_is_dropped(client):
     """Its neighbours' effects happen; of its own, none, until an attempt succeeds."""
 
@@ -393,7 +406,7 @@ def test_an_exec_whose_reply_was_lost_is_not_repeated(between_guard_and_multi):
         assert_once(client, 5)
 
 
-def test_a_commit_that_the_client_repeats_happens_once(lab, client, monkeypatch):
+def test_a_commit_that_the_client_repeats_happens_once(server, r, monkeypatch):
     """redis-py by default sends a command again when the connection breaks: applied, it is not
     applied again."""
     send, cuts = AbstractConnection.send_packed_command, []
@@ -401,15 +414,15 @@ def test_a_commit_that_the_client_repeats_happens_once(lab, client, monkeypatch)
     def cut_after_exec(connection, command, check_health=True):
         send(connection, command, check_health)
         if b"MULTI" in b"".join(command) and len(cuts) < 2:
-            wait_until(lambda: "" if client.hlen(EFFECTS) == 5 else "not applied", 20, "EXEC")
+            wait_until(lambda: "" if r.hlen(EFFECTS) == 5 else "not applied", 20, "EXEC")
             cuts.append(connection.disconnect())
 
-    add(client, 5)
-    ours = worker(lab.client(retry=Retry(NoBackoff(), 3)))
+    add(r, 5)
+    ours = worker(server.client(retry=Retry(NoBackoff(), 3)))
     monkeypatch.setattr(AbstractConnection, "send_packed_command", cut_after_exec)
     assert [ours.run_once(), ours.run_once()] == [0, 0]
     assert len(cuts) == 2
-    assert_once(client, 5)
+    assert_once(r, 5)
 
 
 def test_a_user_who_may_not_watch_is_told(server, r):

@@ -151,10 +151,11 @@ def check(trial):
         """Elements in keys that stay, and in the largest key."""
         sizes = {"hash": "hlen", "list": "llen", "set": "scard", "stream": "xlen", "zset": "zcard"}
         found = [
-            (getattr(trial.r, sizes.get(kind, "strlen"))(key), left)
+            (getattr(trial.r, sizes.get(kind, "memory_usage"))(key), left)
             for key, (kind, left) in trial.keyspace().items()
         ]
-        return sum(size for size, left in found if left is None), max(found)[0]
+        largest = max((size for size, _ in found), default=0)
+        return sum(size for size, left in found if left is None), largest
 
     def sent(now):
         """Bytes that the server sends for top(now); asking for that is taken off."""
@@ -167,15 +168,21 @@ def check(trial):
     trial.ask(writer.depart, "ORD", begin)
     gaps.trips = 0
     trial.ask(writer.depart, "ORD", begin)
+    trial.require(
+        bool(gaps.trips and trial.keyspace()),
+        "departures reach the server",
+        "a departure left nothing on the server. (An end that is reckoned from `at`, in 2013, is "
+        "over before it begins.)",
+    )
     trial.expect(
         gaps.trips == 1,
-        "a departure is one trip",
+        "each in one trip",
         f"a departure took {gaps.trips} trips: a process that dies in between leaves half of it",
     )
     left = min((left for _, left in trial.keyspace().values() if left is not None), default=3600)
     trial.expect(
         left > 3540,
-        "it is kept for an hour",
+        "each is kept for an hour",
         f"a key of it ends in {left:.0f} s, before its hour is over",
     )
     shown = top(begin)
@@ -184,8 +191,7 @@ def check(trial):
         "two departures to ORD in one minute are two",
         "two departures of one minute were counted as one"
         if shown == {"ORD": 1}
-        else f"two flights left for ORD, and top says {shown}. (An end that is reckoned from `at`, "
-        "in 2013, is over before it begins.)",
+        else f"two flights left for ORD, and top says {shown}",
     )
     trial.ask(writer.depart, "LAX", begin + 1800)
     times = {minutes: top(begin + 60 * minutes) for minutes in (45, 59, 60, 89)}
@@ -221,8 +227,9 @@ def check(trial):
         best = sorted(right.values(), reverse=True)[:10]
         if list(shown.values()) != best or any(right[dest] != n for dest, n in shown.items()):
             wrong.append(f"at {hour}:17 it is {shown}, not {right.most_common(10)}")
-        costs.append(sent(now))
-        sizes.append(held())
+        if hour in (9, 21):
+            costs.append(sent(now))
+            sizes.append(held())
     trial.expect(
         not wrong, "on 8 March it agrees with pandas", f"on 8 March, {'; '.join(wrong[:1])}"
     )
@@ -230,19 +237,19 @@ def check(trial):
     top(now)
     trial.expect(asking.trips == 1, "top is one trip", f"top took {asking.trips} trips")
     trial.expect(
-        costs[3] < 2 * costs[0] + 500,
+        costs[1] < 2 * costs[0] + 500,
         "at 21:17 it costs what it cost at 9:17",
-        f"the server sent {costs[0]:,} bytes for top at 9:17, and {costs[3]:,} at 21:17",
+        f"the server sent {costs[0]:,} bytes for top at 9:17, and {costs[1]:,} at 21:17",
     )
     trial.expect(
-        sizes[3][0] < 1.5 * sizes[0][0] + 20,
+        sizes[1][0] < 1.5 * sizes[0][0] + 20,
         "what is no longer needed goes",
-        f"{sizes[3][0]} elements at 21:17, {sizes[0][0]} at 9:17, in keys without a time to live: "
+        f"{sizes[1][0]} elements at 21:17, {sizes[0][0]} at 9:17, in keys without a time to live: "
         "they are kept for ever",
     )
     trial.expect(
-        sizes[3][1] < 1.5 * sizes[0][1] + 20,
+        sizes[1][1] < 1.5 * sizes[0][1] + 20,
         "and no key grows with the day",
-        f"a key grew with the day, from {sizes[0][1]} to {sizes[3][1]} elements: a time to live "
+        f"a key grew with the day, from {sizes[0][1]} to {sizes[1][1]} elements: a time to live "
         "that each write renews never ends",
     )

@@ -1,0 +1,270 @@
+"""The runner that starts containers from the compose files in docker/, and breaks them.
+
+Like processes.py it knows no topology. A node's configuration and data lie in the lab's private
+folder, which its container sees as /data; its port is the same inside and outside, on 127.0.0.1.
+Nodes talk over the network `bus`; a node disconnected from it is still reached by clients.
+"""
+
+import json
+import os
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import engine, guard
+from redis_lab.lab.node import Node
+from redis_lab.lab.servers import Server
+from redis_lab.lab.shapes import Login, NodeSpec
+from redis_lab.lab.starting import (
+    HOST,
+    START_TIMEOUT,
+    InvalidConfig,
+    complaint,
+    free_port,
+    make_folder,
+)
+from redis_lab.lab.tls import TLSFiles
+from redis_lab.lab.waiting import wait_until
+
+BUS_PORT = 16379
+TRIES = 10
+
+
+class Containers:
+    """redis-server containers of one Compose project, and the private folder they work in."""
+
+    backend = "docker"
+    foreign = False
+    refuses_flush = False
+
+    def __init__(self, lab_id: str, server: Server, shape: str):
+        self.lab_id = lab_id
+        self.server = server
+        self.folder = Path(tempfile.gettempdir(), f"{guard.PREFIX}{lab_id}")
+        self.tls: TLSFiles | None = None
+        self._shape = shape
+        self._project = f"{guard.PREFIX}{lab_id}"
+        self._net = ""
+
+    def prepare(self, tls: bool, mutual: bool) -> None:
+        """Make the lab's folder, and certificates where they are needed."""
+        self.tls = make_folder(self.folder, tls, mutual)
+
+    def launch(self, specs: dict[NodeSpec, list[str]], login: Login) -> list[Node]:
+        """Start a container for each, with its configuration; all answer when this returns."""
+        file = engine.project_file(self._shape)
+        for attempt in range(TRIES):
+            nodes = self._nodes(specs, login, bool(file["networks"].get("bus")))
+            for node, lines in zip(nodes, specs.values(), strict=True):
+                self._write_config(node, lines)
+            try:
+                self._up(file, nodes)
+                break
+            except engine.Clash:
+                engine.remove({self.lab_id})
+                if attempt == TRIES - 1:
+                    raise
+        for node in nodes:
+            wait_until(
+                partial(self._not_ready, node), START_TIMEOUT, f"start of {node.name}", 0.005
+            )
+        if self.tls:  # an image may keep another server for it
+            version = nodes[0].info("server")["redis_version"]
+            self.server = replace(self.server, version=version)
+        return nodes
+
+    def kill(self, node: Node) -> None:
+        """SIGKILL to the server, which is the container's first process."""
+        with engine.calls(f"kill {node.name}"):
+            self._container(node).kill("SIGKILL")
+            self._container(node).wait(timeout=START_TIMEOUT)
+
+    def pause(self, node: Node) -> None:
+        """Freeze every process of the container."""
+        with engine.calls(f"pause {node.name}"):
+            self._container(node).pause()
+
+    def resume(self, node: Node) -> None:
+        """Let it go on."""
+        with engine.calls(f"resume {node.name}"):
+            self._container(node).unpause()
+
+    def restart(self, node: Node) -> None:
+        """SIGTERM where it runs, then start it again on its port and data."""
+        with engine.calls(f"restart {node.name}"):
+            container = self._container(node)
+            if container.status == "paused":
+                container.unpause()
+            if container.status in ("running", "paused"):
+                container.stop(timeout=int(START_TIMEOUT))
+            node.hang_up()
+            container.start()
+            if node.cut_off:
+                self._cut(node)
+        node.paused = False
+        self._until_it_answers(node)
+
+    def stop(self) -> None:
+        """Remove containers, networks and the folder; there is nothing here to save."""
+        engine.remove({self.lab_id})
+        guard.remove_folder(self.folder)
+
+    def can_partition(self, shape: str) -> str:
+        """Nothing speaks against it."""
+        return ""
+
+    def cuts_by_network(self, nodes: Sequence[Node], clustered: bool) -> bool:
+        """Whether these are cut off from the bus: one node, or as many as it may be of a cluster.
+
+        Nodes of a cluster that are cut off together don't reach each other either.
+        """
+        return clustered or len(nodes) == 1
+
+    def separate(self, cut: set[Node], nodes: Sequence[Node]) -> None:
+        """Disconnect these nodes from the bus, and connect all others."""
+        with engine.calls("partition"):
+            for node in nodes:
+                on_bus = f"{self._project}_bus" in self._networks(node)
+                if node in cut and on_bus:
+                    self._cut(node)
+                elif node not in cut and not on_bus:
+                    self._bus().connect(node.container, ipv4_address=node.internal_host)
+
+    def _cut(self, node: Node) -> None:
+        if f"{self._project}_bus" in self._networks(node):
+            self._bus().disconnect(node.container, force=True)
+
+    def _networks(self, node: Node) -> dict[str, Any]:
+        return self._container(node).attrs["NetworkSettings"]["Networks"]
+
+    def _bus(self) -> Any:
+        return engine.client().networks.get(f"{self._project}_bus")
+
+    def _container(self, node: Node) -> Any:
+        import docker.errors
+
+        try:
+            return engine.client().containers.get(node.container)
+        except docker.errors.NotFound:
+            raise LabUnavailable(
+                f"the container of {node.name} is gone: somebody removed it. "
+                "lab.stop() removes the rest; start another lab"
+            ) from None
+
+    def _nodes(self, specs: dict[NodeSpec, list[str]], login: Login, bus: bool) -> list[Node]:
+        self._net = f"10.{random.randint(200, 249)}.{random.randint(0, 255)}"
+        ports: set[int] = set()
+        while len(ports) < len(specs):
+            ports.add(free_port())
+        nodes = []
+        for number, (spec, port) in enumerate(zip(specs, ports, strict=True), start=11):
+            inside = (f"{self._net}.{number}", port) if bus else None
+            tls = self.tls.client_options() if self.tls else None
+            node = Node(spec, HOST, port, login, tls, inside)
+            node.container = f"{self._project}-{spec.name}-1"
+            node.bus_port = BUS_PORT if self._shape == "cluster" else None
+            node._is_alive = partial(self._runs, node)
+            node._read_log = partial(self._log, node)
+            nodes.append(node)
+        return nodes
+
+    def _write_config(self, node: Node, lines: list[str]) -> None:
+        here = ["bind * -::*", "protected-mode no", "daemonize no"]
+        here += ["port 0", f"tls-port {node.port}"] if self.tls else [f"port {node.port}"]
+        if self._shape == "cluster":
+            here += [f"cluster-port {BUS_PORT}", f"cluster-announce-ip {node.internal_host}"]
+            here += ["cluster-announce-hostname 127.0.0.1"]
+            here += ["cluster-preferred-endpoint-type hostname"]
+        elif node.last_role == "sentinel":
+            here += [f"sentinel announce-ip {node.internal_host}"]
+        elif node.internal_host != HOST:
+            here += [f"replica-announce-ip {node.internal_host}"]
+        folder = self.folder / node.name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / "redis.conf"
+        path.touch(mode=0o600)
+        path.write_text("\n".join([*here, *lines, ""]))
+
+    def _up(self, file: dict[str, Any], nodes: Sequence[Node]) -> None:
+        patterns = file["services"]
+        services = {}
+        for node in nodes:
+            kind = "sentinel-1" if node.last_role == "sentinel" else "redis-1"
+            services[node.name] = self._service(patterns[kind], node)
+        project = {"services": services, "networks": self._networks_of(file)}
+        document = json.dumps({"name": self._project, **project})
+        engine.compose("-f", "-", "up", "-d", "--pull", "never", document=document)
+
+    def _service(self, pattern: dict[str, Any], node: Node) -> dict[str, Any]:
+        """A service of the file, with this node's port, address, folder and user."""
+        mode = ["--sentinel"] if node.last_role == "sentinel" else []
+        networks: dict[str, Any] = {"front": None}
+        if node.internal_host != HOST:
+            networks["bus"] = {"ipv4_address": node.internal_host}
+        volumes = [f"{self.folder / node.name}:/data"]
+        volumes += [f"{self.folder / 'tls'}:{self.folder / 'tls'}:ro"] if self.tls else []
+        tls = ["--tls-port", str(node.port)] if self.tls else []
+        kept = {name: pattern[name] for name in pattern if name not in ("configs", "secrets")}
+        return {
+            **kept,
+            "image": self.server.path,
+            "command": ["redis-server", "redis.conf", *mode, *tls],
+            "user": f"{os.getuid()}:{os.getgid()}",
+            "environment": {"SKIP_DROP_PRIVS": "1", "PORT": str(node.port)},
+            "ports": [f"{HOST}:{node.port}:{node.port}"],
+            "networks": networks,
+            "volumes": volumes,
+            "labels": self._labels(),
+            "healthcheck": {"disable": True},
+        }
+
+    def _networks_of(self, file: dict[str, Any]) -> dict[str, Any]:
+        networks = {}
+        for name, network in file["networks"].items():
+            kept = {key: value for key, value in network.items() if key not in ("name", "ipam")}
+            networks[name] = {**kept, "labels": self._labels()}
+        if "bus" in networks:
+            networks["bus"]["ipam"] = {"config": [{"subnet": f"{self._net}.0/24"}]}
+        return networks
+
+    def _labels(self) -> dict[str, str]:
+        pid, born = guard.owner()
+        return {engine.OWNER: self.lab_id, engine.PROCESS: f"{pid}-{born}"}
+
+    def _runs(self, node: Node) -> bool:
+        try:
+            return self._container(node).status in ("running", "paused", "restarting")
+        except LabUnavailable:
+            return False
+
+    def _until_it_answers(self, node: Node) -> None:
+        wait_until(partial(self._not_ready, node), START_TIMEOUT, f"start of {node.name}", 0.005)
+
+    def _not_ready(self, node: Node) -> str:
+        try:
+            node.info("server")
+        except RedisError as error:
+            node.hang_up()
+            if not self._runs(node):
+                raise self._obituary(node) from None
+            return str(error)
+        return ""
+
+    def _obituary(self, node: Node) -> Exception:
+        words, fatal = complaint(self._log(node, 50))
+        text = f"{node.name} did not start; {self.server} says: {words or 'nothing'}"
+        return (InvalidConfig if fatal else LabUnavailable)(text)
+
+    def _log(self, node: Node, count: int) -> str:
+        try:
+            with engine.calls("log"):
+                return self._container(node).logs(tail=count).decode(errors="replace").rstrip()
+        except LabUnavailable:
+            return ""

@@ -1,0 +1,55 @@
+"""What every runner needs to start a server: a folder, a free port, the server's last words."""
+
+import random
+import re
+import socket
+from pathlib import Path
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab.tls import TLSFiles, make_tls_files
+
+HOST = "127.0.0.1"
+# Below the ports that systems give to outgoing connections: a killed node gets its own back.
+PORTS = range(10_000, 32_000)
+START_TIMEOUT = 15.0
+
+
+class InvalidConfig(LabUnavailable, ValueError):
+    """The server refused its configuration; the message is the server's own."""
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens now."""
+    for _ in range(1000):
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise LabUnavailable("no free port on 127.0.0.1 was found in a thousand tries")
+
+
+def make_folder(folder: Path, tls: bool, mutual: bool) -> TLSFiles | None:
+    """Make a lab's private folder; its certificates, where it needs some."""
+    try:
+        folder.mkdir(mode=0o700)
+        return make_tls_files(folder / "tls", mutual) if tls else None
+    except OSError as error:
+        why = f"{folder.parent}: {error.strerror}. Set TMPDIR to a folder with room."
+        raise LabUnavailable(f"the lab's folder can't be made in {why}") from error
+
+
+def complaint(said: str) -> tuple[str, bool]:
+    """Why a server ended as soon as it was started, from its log, and whether its file is to blame.
+
+    Empty words where it said nothing of the kind.
+    """
+    fatal = said.rpartition("FATAL CONFIG FILE ERROR")[2] if "FATAL CONFIG" in said else ""
+    words = fatal.partition("***")[2] or "\n".join(
+        line for line in said.splitlines()[-8:] if " # " in line or not re.match(r"\d+:", line)
+    )
+    plain = " ".join(re.sub(r"^\d+:\w .*? [#*] ", "", line) for line in words.split("\n"))
+    return " ".join(plain.split()), bool(fatal) or "Unresolved Configuration" in said
