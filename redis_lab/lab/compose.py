@@ -6,7 +6,6 @@ Nodes talk over the network `bus`; a node disconnected from it is still reached 
 """
 
 import json
-import os
 import random
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import engine, guard
 from redis_lab.lab.node import Node
+from redis_lab.lab.project import project
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import Login, NodeSpec
 from redis_lab.lab.starting import (
@@ -193,50 +193,10 @@ class Containers:
         path.write_text("\n".join([*here, *lines, ""]))
 
     def _up(self, file: dict[str, Any], nodes: Sequence[Node]) -> None:
-        patterns = file["services"]
-        services = {}
-        for node in nodes:
-            kind = "sentinel-1" if node.last_role == "sentinel" else "redis-1"
-            services[node.name] = self._service(patterns[kind], node)
-        project = {"services": services, "networks": self._networks_of(file)}
-        document = json.dumps({"name": self._project, **project})
-        engine.compose("-f", "-", "up", "-d", "--pull", "never", document=document)
-
-    def _service(self, pattern: dict[str, Any], node: Node) -> dict[str, Any]:
-        """A service of the file, with this node's port, address, folder and user."""
-        mode = ["--sentinel"] if node.last_role == "sentinel" else []
-        networks: dict[str, Any] = {"front": None}
-        if node.internal_host != HOST:
-            networks["bus"] = {"ipv4_address": node.internal_host}
-        volumes = [f"{self.folder / node.name}:/data"]
-        volumes += [f"{self.folder / 'tls'}:{self.folder / 'tls'}:ro"] if self.tls else []
-        tls = ["--tls-port", str(node.port)] if self.tls else []
-        kept = {name: pattern[name] for name in pattern if name not in ("configs", "secrets")}
-        return {
-            **kept,
-            "image": self.server.path,
-            "command": ["redis-server", "redis.conf", *mode, *tls],
-            "user": f"{os.getuid()}:{os.getgid()}",
-            "environment": {"SKIP_DROP_PRIVS": "1", "PORT": str(node.port)},
-            "ports": [f"{HOST}:{node.port}:{node.port}"],
-            "networks": networks,
-            "volumes": volumes,
-            "labels": self._labels(),
-            "healthcheck": {"disable": True},
-        }
-
-    def _networks_of(self, file: dict[str, Any]) -> dict[str, Any]:
-        networks = {}
-        for name, network in file["networks"].items():
-            kept = {key: value for key, value in network.items() if key not in ("name", "ipam")}
-            networks[name] = {**kept, "labels": self._labels()}
-        if "bus" in networks:
-            networks["bus"]["ipam"] = {"config": [{"subnet": f"{self._net}.0/24"}]}
-        return networks
-
-    def _labels(self) -> dict[str, str]:
-        pid, born = guard.owner()
-        return {engine.OWNER: self.lab_id, engine.PROCESS: f"{pid}-{born}"}
+        document = project(
+            file, nodes, self._project, f"{self._net}.0/24", self.folder, self.server.path
+        )
+        engine.compose("-f", "-", "up", "-d", "--pull", "never", document=json.dumps(document))
 
     def _runs(self, node: Node) -> bool:
         try:
