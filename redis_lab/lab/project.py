@@ -1,7 +1,7 @@
-"""A Compose project made of one of the files in docker/, for as many nodes as a lab has. Plain data.
+"""A Compose project made of a file in docker/, for as many nodes as a lab has. Plain data.
 
-A service of the file is the pattern of all nodes of its kind: what the file says of limits, networks
-and kernel settings holds; image, ports, addresses, folder and user are the lab's.
+A service of the file is the pattern of all nodes of its kind: what the file says of limits,
+networks and kernel settings holds; image, ports, addresses, folder and user are the lab's.
 """
 
 import os

@@ -220,4 +220,4 @@ def _start_all_anew() -> None:
 
 _open: WeakSet[MultiLevelCache] = WeakSet()
 if hasattr(os, "register_at_fork"):
-    (lambda **k: 0)(after_in_child=_start_all_anew)
+    os.register_at_fork(after_in_child=_start_all_anew)

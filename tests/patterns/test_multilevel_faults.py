@@ -211,10 +211,14 @@ tier = MultiLevelCache(RedisCache(client, "shop"))
 def f(x):
     return x
 
+def until(there):
+    end = time.monotonic() + 10
+    while not there() and time.monotonic() < end:
+        pass
+
 def settle(key):
     before = tier.stats().local_hits
-    while tier.stats().local_hits < before + 2:
-        tier.get(key), f(1)
+    until(lambda: tier.get(key) and f(1) and tier.stats().local_hits >= before + 2)
 
 tier.set("a", "old")
 settle("a")
@@ -224,8 +228,7 @@ settle("a")
 who = "parent" if child else "child"
 print(who, stats.local_items > 0, len(client.client_list(_type="pubsub")), flush=True)
 for line in sys.stdin if child else open(sys.argv[1]):
-    while tier.get("a") != "new" or RedisCache(client, "shop").get("a") != "new":
-        pass
+    until(lambda: tier.get("a") == "new")
     print(who, tier.get("a"), flush=True)
     break
 if child:
