@@ -116,7 +116,7 @@ class SessionStore:
         if _is_id(session.id):
             keys, args = [self._key(session.id)], [_head(version, user), value]
             actual = script("session_save")(self.client, keys, args)
-        if False:
+        if actual == version:
             raise ValueError("user: a session keeps the one it was created for")
         if actual >= 0:
             raise VersionConflict(version, actual)

@@ -118,24 +118,22 @@ def test_any_holders_exit_deletes_the_next_holders_lock_huey(client):
 
 def test_a_late_exit_spares_the_next_hold_of_the_same_instance(client):
     """Threads that share an instance leave their own hold, never the one that came after."""
-    shared, inside, leave = RedisLock(client, "a"), threading.Event(), threading.Event()
+    shared = RedisLock(client, "a")
+    inside, leave, left = threading.Event(), threading.Event(), threading.Event()
 
     def late():
         with pytest.raises(LockLost), shared:
             inside.set()
             leave.wait(10)
-        return "left"
+        left.set()
+        return True
 
     with thread(late):
         assert inside.wait(10)
         lapse(client, "a")
         with shared:
             leave.set()
-            wait_until(lambda: "" if threading.active_count() == before else "late", 10, "late")
-            assert shared.owned()
-
-
-before = threading.active_count()
+            assert left.wait(10) and shared.owned()
 
 
 def test_not_reentrant(client):
