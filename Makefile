@@ -1,5 +1,7 @@
 # make lab        open the course        make test       all tests, notebooks included
 # make test-browser  the course as a learner sees it, in Chromium
+# make test-docker   labs, exercises and every notebook, in containers
+# make versions REDIS_LAB_SERVERS=a:b  the tests on each of these servers, as a table
 # make bench      speed, as ratios       make notebooks  run notebooks and store their outputs
 # make docs       the table of notebooks in the README
 # ARGS=… goes to the command, N=62 chooses a notebook.
@@ -8,8 +10,10 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 ARGS   ?=
 N      ?=
+IN_CONTAINERS = $(wildcard tests/test_docker_*.py) $(patsubst %,tests/test_%.py, \
+  topologies faults partition clients leftovers exercises notebooks_run)
 
-.PHONY: lab test test-browser bench notebooks docs lint clean
+.PHONY: lab test test-browser test-docker versions image bench notebooks docs lint clean
 
 lab: $(VENV)/.course
 	@$(BIN)/redis-lab doctor --fix --quiet
@@ -17,12 +21,21 @@ lab: $(VENV)/.course
 
 test: $(VENV)/.test
 	@$(BIN)/redis-lab doctor --fix --quiet
-	$(BIN)/python -m pytest -n 2 -m "not browser" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not browser and not docker" $(ARGS)
 
 test-browser: $(VENV)/.test
 	@.ci/chromium
 	@$(BIN)/redis-lab doctor --fix --quiet
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-docker: $(VENV)/.test image
+	REDIS_LAB_BACKEND=docker $(BIN)/python -m pytest -n 2 $(IN_CONTAINERS) $(ARGS)
+
+versions: $(VENV)/.test
+	$(BIN)/python tests/versions.py $(ARGS)
+
+image:
+	@PYTHON=$(PYTHON) docker/image
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/benchmarks/bench_*.py -p no:cacheprovider -qs $(ARGS)

@@ -20,7 +20,8 @@ import redis
 from redis.cluster import RedisCluster
 from redis.exceptions import ConnectionError, NoPermissionError, RedisError
 
-from redis_lab.lab.processes import free_port
+from redis_lab.lab import clients
+from redis_lab.lab.starting import free_port
 from redis_lab.lab.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -62,20 +63,30 @@ def engine():
         pytest.skip("the image of the labs is not here (make image)")
 
 
+def asking(host: str, port: int, **options) -> redis.Redis:
+    """A client that repeats nothing: an error is seen at once."""
+    return redis.Redis(**clients.options(host=host, port=port, **options))
+
+
 class Hand:
     """One compose file, brought up."""
 
     def __init__(self, name: str, **environment: str):
         self.name = name
         self.project = f"redis-lab-test-{secrets.token_hex(4)}"
+        self.given = environment
+        self.choose()
+
+    def choose(self) -> None:
+        """Ports and addresses that nobody uses at this moment."""
         self.net = f"10.213.{100 + secrets.randbelow(150)}"
-        self.ports = [free_port() for _ in range(DATA[name])]
+        self.ports = [free_port() for _ in range(DATA[self.name])]
         self.sentinels = [free_port() for _ in range(3)]
         self.course = free_port()
         ports = {f"REDIS_LAB_PORT_{n}": str(port) for n, port in enumerate(self.ports, 1)}
         ports |= {f"REDIS_LAB_SENTINEL_PORT_{n}": str(p) for n, p in enumerate(self.sentinels, 1)}
         own = {"REDIS_LAB_NET": self.net, "REDIS_LAB_COURSE_PORT": str(self.course)}
-        self.environment = {"REDIS_LAB_OWNER": self.project, **ports, **own, **environment}
+        self.environment = {"REDIS_LAB_OWNER": self.project, **ports, **own, **self.given}
 
     def compose(self, *words: str, timeout: float = 300) -> str:
         place = ("-p", self.project, "-f", f"docker/{self.name}.yaml")
@@ -109,8 +120,7 @@ class Hand:
         )
 
     def client(self, number: int = 1, **options) -> redis.Redis:
-        options = {"decode_responses": True, "socket_timeout": 2, **options}
-        return redis.Redis(HERE, self.ports[number - 1], **options)
+        return asking(HERE, self.ports[number - 1], **options)
 
 
 @pytest.fixture
@@ -125,9 +135,18 @@ def hand(request) -> Iterator:
             certificates = [ROOT / "docker" / "certificates"]
             ours = {**os.environ, **environment}
             subprocess.run(certificates, env=ours, check=True, capture_output=True)
-        started.append(Hand(name, **environment))
-        started[-1].up()
-        return started[-1]
+        lab = Hand(name, **environment)
+        started.append(lab)
+        for _ in range(5):
+            try:
+                lab.up()
+                return lab
+            except AssertionError as error:  # another program was faster
+                if not re.search("already in use|already allocated|Pool overlaps", str(error)):
+                    raise
+                lab.down()
+                lab.choose()
+        raise AssertionError("five times in a row a port or a network was taken meanwhile")
 
     yield bring_up
     for one in started:
@@ -159,12 +178,28 @@ def until(question, what: str) -> None:
     wait_until(missing, PATIENCE, what, every=0.05)
 
 
+def nodes(lab: Hand) -> list[redis.Redis]:
+    """A client of each data node."""
+    return [lab.client(number) for number in range(1, len(lab.ports) + 1)]
+
+
+def named_primary(lab: Hand) -> redis.Redis:
+    """A client of the node that the first Sentinel names: its port, on this machine."""
+    watching = asking(HERE, lab.sentinels[0])
+    return asking(HERE, int(watching.sentinel_get_master_addr_by_name("mymaster")[1]))
+
+
+def copies(lab: Hand) -> bool:
+    """Whether every node has what was written."""
+    return {node.get("flight") for node in nodes(lab)} == {"boarding"}
+
+
 def roles(lab: Hand) -> list[str]:
     """What each data node holds itself to be; one that does not answer is "silent"."""
     found = []
-    for number in range(1, len(lab.ports) + 1):
+    for node in nodes(lab):
         try:
-            found.append(lab.client(number).info("replication")["role"])
+            found.append(node.info("replication")["role"])
         except RedisError:
             found.append("silent")
     return found
@@ -181,17 +216,20 @@ def test_up_wait_means_ready(hand, this_machine_only, name):
         client = RedisCluster(HERE, lab.ports[2], decode_responses=True)
         assert all(client.set(f"flight:{number}", number) for number in range(300))
         assert {node.name for node in client.get_nodes()} == {f"{HERE}:{p}" for p in lab.ports}
+    elif name == "sentinel":
+        # On a busy machine a Sentinel may mistake a late answer for a death: ask, as a client does.
+        until(lambda: named_primary(lab).set("flight", "boarding") and copies(lab), "copies")
     else:
         assert lab.client(1).set("flight", "boarding")
-    if name in ("replicated", "sentinel"):
-        until(lambda: lab.client(3).get("flight") == "boarding", "replication")
-    if name == "sentinel":
-        for port in lab.sentinels:
-            watching = redis.Redis(HERE, port, decode_responses=True)
-            seen = watching.info("sentinel")["master0"]
-            assert (seen["status"], seen["slaves"], seen["sentinels"]) == ("ok", 2, 3)
-            named = watching.sentinel_get_master_addr_by_name("mymaster")
-            assert redis.Redis(HERE, int(named[1])).set("flight", "gone")
+        until(lambda: copies(lab), "copies")
+
+
+def test_sentinels_know_each_other_when_up_returns(hand, this_machine_only):
+    """All three know the primary, both replicas and each other, at once and not 10 s later."""
+    lab = hand("sentinel")
+    for port in lab.sentinels:
+        seen = asking(HERE, port).info("sentinel")["master0"]
+        assert (seen["slaves"], seen["sentinels"]) == (2, 3)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -223,7 +261,7 @@ def test_other_machines_can_not_connect(hand):
     assert addresses
     for address in addresses:
         with pytest.raises(ConnectionError):
-            redis.Redis(address, lab.ports[0], socket_connect_timeout=5).ping()
+            asking(address, lab.ports[0]).ping()
 
 
 def test_the_image_has_every_module(hand):
@@ -245,42 +283,36 @@ def test_a_partition_leaves_both_sides_reachable(hand, this_machine_only, name):
     back.
     """
     lab = hand(name)
-    old = lab.client(1)
+    number = roles(lab).index("master") + 1
+    service = f"redis-{number}"
+    old, other = lab.client(number), lab.client(number % 3 + 1)
     assert old.ping()
-    lab.cut("redis-1")
-    assert old.ping() and lab.client(1).ping() and lab.client(2).ping()
+    lab.cut(service)
+    assert old.ping() and lab.client(number).ping() and other.ping()
     if name == "cluster":
-        until(lambda: roles(lab)[1:].count("master") == 3, "a replica takes over")
-        until(lambda: lab.client(1).cluster("INFO")["cluster_state"] == "fail", "a minority stops")
+        until(lambda: roles(lab).count("master") == 4, "a replica takes over")
+        until(lambda: old.cluster("INFO")["cluster_state"] == "fail", "a minority stops")
     else:
-        assert old.set("written", "while cut off")
-        assert lab.client(2).get("written") is None
+        assert old.set("flight", "boarding")
+        assert other.get("flight") is None
     if name == "sentinel":
-        until(lambda: "master" in roles(lab)[1:], "a replica takes over")
-    lab.join("redis-1")
+        until(lambda: roles(lab).count("master") == 2, "a replica takes over")
+    lab.join(service)
     if name == "replicated":
-        until(lambda: lab.client(2).get("written") == "while cut off", "replication")
+        until(lambda: copies(lab), "what was written reaches the others")
     else:
-        until(lambda: roles(lab)[0] == "slave", "the old primary gives in")
-        until(
-            lambda: lab.client(1).info("replication")["master_link_status"] == "up", "replication"
-        )
+        until(lambda: roles(lab)[number - 1] == "slave", "the old primary gives in")
+        until(lambda: old.info("replication")["master_link_status"] == "up", "replication")
 
 
 def test_sentinels_replace_a_killed_primary(hand, this_machine_only):
     """SIGKILL for redis-1; the Sentinels name another, and redis-1 comes back as its replica."""
     lab = hand("sentinel")
-    watching = redis.Redis(HERE, lab.sentinels[0], decode_responses=True)
     lab.compose("kill", "-s", "KILL", "redis-1")
-    until(
-        lambda: (
-            int(watching.sentinel_get_master_addr_by_name("mymaster")[1]) in lab.ports[1:]
-            and "master" in roles(lab)[1:]
-        ),
-        "another primary",
-    )
+    until(lambda: named_primary(lab).set("flight", "boarding"), "a write to another primary")
     lab.up()
     until(lambda: roles(lab)[0] == "slave", "redis-1 back as a replica")
+    until(lambda: lab.client(1).get("flight") == "boarding", "redis-1 has what was written")
 
 
 @pytest.mark.parametrize("name", GROUPS)
@@ -327,7 +359,7 @@ def test_secure_lets_in_whom_it_shall(hand, this_machine_only):
     app = login(lab, "app")
     with pytest.raises(RedisError):
         lab.client(**{**app, "password": "guessed"}).ping()
-    with pytest.raises(RedisError, match=r"[Aa]uthentication"):
+    with pytest.raises(RedisError, match="authenticate"):
         lab.client(ssl=True, ssl_ca_certs=app["ssl_ca_certs"]).ping()
     client = lab.client(**app)
     assert client.set("app:flight", "boarding")
@@ -364,19 +396,6 @@ def test_secure_can_ask_clients_for_a_certificate(hand, this_machine_only):
     with pytest.raises(ConnectionError):
         lab.client(**login(lab, "app")).ping()
     assert lab.client(**login(lab, "app"), **shown).ping()
-
-
-def test_secrets_are_private_and_new_each_time(tmp_path):
-    """Nobody else can enter the folder; the authority's key is gone once it has signed."""
-    made = []
-    for _ in range(2):
-        ours = {**os.environ, "REDIS_LAB_SECRETS": str(tmp_path / "secrets")}
-        script = ROOT / "docker" / "certificates"
-        subprocess.run([script], env=ours, check=True, capture_output=True)
-        made.append((tmp_path / "secrets" / "users.acl").read_text())
-    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
-    assert not (tmp_path / "secrets" / "ca.key").exists()
-    assert made[0] != made[1]
 
 
 # course

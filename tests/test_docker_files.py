@@ -200,6 +200,19 @@ def test_scripts_can_be_run(name):
     assert (DOCKER / name).stat().st_mode & stat.S_IXUSR
 
 
+def test_certificates_are_private_and_new_each_time(tmp_path):
+    """Nobody else can enter their folder; the authority's key is gone once it has signed."""
+    folder = tmp_path / "secrets"
+    passwords = []
+    for _ in range(2):
+        ours = {**os.environ, "REDIS_LAB_SECRETS": str(folder)}
+        subprocess.run([DOCKER / "certificates"], env=ours, check=True, capture_output=True)
+        passwords += re.findall(">([0-9a-f]{32}) ", (folder / "users.acl").read_text())
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert not (folder / "ca.key").exists()
+    assert len(set(passwords)) == 6
+
+
 # docker/image, with a program of our own in the place of docker
 
 
