@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,6 +18,7 @@ from redis_lab.course.trial import Gaps, Trial
 from redis_lab.course.verify import verify, verify_all
 
 TICKET = find("strings.ticket")
+KEPT: list[object] = []
 
 
 @pytest.fixture
@@ -104,9 +106,7 @@ def test_what_is_no_function_is_told_how_to_hand_one_over():
 
     assert "check wants the function itself, not a value, 3" in reasons(3)
     assert "not None" in reasons(None)
-    assert "your function takes (); it will be called like this: def ticket(r, desk):" in reasons(
-        lambda: 1
-    )
+    assert "your function takes (); it will be called as ticket(r, desk)" in reasons(lambda: 1)
     assert "write it with def, not async def" in reasons(coroutine)
 
 
@@ -126,9 +126,63 @@ def test_where_a_class_is_asked_for_its_methods_are_looked_at():
     assert asked in reasons(lambda r: 1, exercise)
     assert asked in reasons(exercise.solution(None), exercise)
     assert "no method depart. Write def depart(self, dest, at):" in reasons(Short, exercise)
-    assert "takes (self, dest); it will be called like this: def depart(self, dest, at):" in (
+    assert "takes (self, dest); it will be called as depart(self, dest, at)" in (
         reasons(Other, exercise)
     )
+
+
+class Hostile:
+    """What its repr() and str() raise is nobody's concern."""
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+    def __eq__(self, other):
+        raise RuntimeError("never")
+
+
+def test_whatever_an_answer_returns_becomes_a_verdict():
+    """A result that can't be compared or shown, or of another type, is a sentence, no traceback."""
+    assert "not a value, <a Hostile: its repr raised RuntimeError>" in reasons(Hostile())
+    assert "the check could not go on: RuntimeError" in reasons(lambda r, desk: Hostile())
+    assert reasons(lambda r, desk: None if desk == "EWR-4" else 1)
+
+
+def test_a_reason_is_never_long():
+    """An answer that returns a book does not fill the notebook."""
+    assert len(reasons(lambda r, desk: "x" * 1_000_000)) < 2000
+
+
+def test_an_error_in_a_helper_is_shown_with_the_line_that_called_it():
+    """Lines are counted from the learner's function only where they lie in it."""
+
+    def helper(r):
+        raise ValueError("too late")
+
+    def ticket(r, desk):
+        return helper(r)
+
+    assert "called from line 2 of your function: raise ValueError" in reasons(ticket)
+
+
+def test_checks_may_run_at_once_and_output_comes_back():
+    """Two checks in two threads take turns; what is printed afterwards is seen again."""
+    before = sys.stdout
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = list(pool.map(lambda _: judge(TICKET, TICKET.solution), range(4)))
+    assert all(verdict.passed for verdict in verdicts)
+    assert sys.stdout is before
+
+
+def test_many_that_hang_cost_one_time_limit(trial):
+    """The limit is that of all together, and so is what it takes to end them."""
+    release = threading.Event()
+    began = time.monotonic()
+    with pytest.raises(answers.Refused, match="did not come back"):
+        trial(lambda r, n: release.wait(60), seconds=0.2).together([(n,) for n in range(20)])
+    took = time.monotonic() - began
+    release.set()
+    assert took < 15  # a second for each of them would be 20
 
 
 def test_none_is_noticed():
@@ -206,9 +260,10 @@ def test_printing_much_fills_nothing():
         (lambda r, desk: r.keys(), "SCAN asks in pieces"),
         (lambda r, desk: r.close(), "it closes the client"),
         (lambda r, desk: r.execute_command("MULTI"), "leaves a MULTI open"),
+        (lambda r, desk: KEPT.append(p := r.pubsub()) or p.subscribe("news"), "subscription open"),
         (lambda r, desk: r.shutdown(nosave=True), "the server went away"),
     ],
-    ids=["flushall", "keys", "close", "multi", "shutdown"],
+    ids=["flushall", "keys", "close", "multi", "subscribe", "shutdown"],
 )
 def test_what_no_answer_may_do_is_refused_in_words(answer, said):
     """Whatever it returned, and whatever else failed."""

@@ -11,6 +11,7 @@ from redis_lab.course.execute import WIDGET
 from redis_lab.course.exercise import find
 
 TICKET = "strings.ticket"
+WRONG_TYPE = b'{"exercises": {"a": {"attempts": "many"}}, "predictions": {}}'
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +92,33 @@ def test_progress_shows_every_exercise_and_the_predictions():
 
 def test_a_damaged_record_is_set_aside(own_record):
     """Not fatal, and not lost: it gets another name, and a new one begins."""
-    for damage in (b"{", b"[]", b'{"exercises": {"a": 3}, "predictions": {}}', b"\xff"):
+    for damage in (b"{", b"[]", b'{"exercises": {"a": 3}, "predictions": {}}', WRONG_TYPE, b"\xff"):
         record.path().write_bytes(damage)
         assert record.read() == {"exercises": {}, "predictions": {}}
     rl.hint(TICKET)
     assert record.of(TICKET)["hints"] == 1
     kept = [path.read_bytes() for path in own_record.rglob("progress.damaged-*")]
     assert b"\xff" in kept
+
+
+@pytest.mark.parametrize("name", ["progress.json", "progress.lock"])
+def test_a_record_that_can_not_be_written_costs_no_verdict(own_record, caplog, name):
+    """A folder in the way, a full disk: the verdict, the hint and the answer come all the same."""
+    (own_record / name).mkdir()
+    assert rl.check(TICKET, find(TICKET).solution).passed
+    assert find(TICKET).hints[0] in repr(rl.hint(TICKET))
+    assert question().choose("all")
+    assert "your progress can't be recorded" in caplog.text
+
+
+def test_stop_is_a_verdict(monkeypatch):
+    """The Stop button in the middle of a check shows a line, not our frames."""
+
+    def stopped(exercise, answer):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learner, "judge", stopped)
+    assert "you stopped the check" in repr(rl.check(TICKET, print))
 
 
 def _attempt(times):

@@ -68,14 +68,14 @@ def require_callable(answer: Any, stub: Callable[..., Any], name: str) -> None:
     takes = inspect.signature(stub)
     form = f"def {name}{takes}:"
     if not callable(answer):
-        what = "None" if answer is None else f"a value, {answer!r:.60}"
+        what = "None" if answer is None else f"a value, {in_words(answer):.60}"
         raise Refused(f"check wants the function itself, not {what}. Write {form} and hand {name}")
     try:
         theirs = inspect.signature(answer)
         theirs.bind(*takes.parameters)
     except TypeError:
-        has = f"({', '.join(theirs.parameters)})"
-        raise Refused(f"your function takes {has}; it will be called like this: {form}") from None
+        how = f"{name}({', '.join(takes.parameters)})"
+        raise Refused(f"your function takes {theirs}; it will be called as {how}") from None
     except ValueError:  # built-in functions have no signature: the call will tell
         return
     if inspect.iscoroutinefunction(answer):
@@ -133,6 +133,14 @@ def call_all(
     return [value for _, value in outcomes]
 
 
+def in_words(value: Any, form: Callable[[Any], str] = repr) -> str:
+    """repr() or str() of whatever a learner made, even where that raises."""
+    try:
+        return form(value)
+    except Exception as error:
+        return f"<a {type(value).__name__}: its {form.__name__} raised {type(error).__name__}>"
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[Printed]:
     """Takes what is printed meanwhile, by any thread."""
@@ -142,22 +150,26 @@ def quiet() -> Iterator[Printed]:
 
 
 def _end(threads: list[threading.Thread], release: Any) -> None:
-    if threads:
-        release()
+    if not threads:
+        return
+    release()
     for thread in threads:
-        # Python code takes this between two bytecodes; code that waits was released above.
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)
-        )
-        thread.join(1.0)
+        if thread.is_alive() and thread.ident:
+            # Python code takes this between two bytecodes; code that waits was released above.
+            stop = ctypes.c_ulong(thread.ident), ctypes.py_object(Stopped)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(*stop)
+    deadline = time.monotonic() + 1.0
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _explained(error: BaseException, answer: Any) -> BaseException:
     if isinstance(error, Refused | Killed):
         return error
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    words = in_words(error, str)
+    said = f"{type(error).__name__}: {words}" if words else type(error).__name__
     hint = next((text for kind, text in SENTENCES.items() if isinstance(error, kind)), "")
-    if isinstance(error, RedisError) and "unknown command" in str(error).lower():
+    if isinstance(error, RedisError) and "unknown command" in words.lower():
         hint = "this server is too old for the command"
     line = _line_of(error.__traceback__, answer)
     return Refused(f"it raised {said:.300}{line}" + (f" ({hint})" if hint else ""))
@@ -181,5 +193,13 @@ def _quoted(frames: list[tuple[str, int]], answer: Any) -> str:
     own = [line for file, line in frames if code and file == code.co_filename]
     if not own or code is None:
         return ""
+    lines = {line for _, _, line in code.co_lines() if line}
+    inside = [line for line in own if line in lines]
     text = linecache.getline(code.co_filename, own[-1]).strip()
-    return f", at line {own[-1] - code.co_firstlineno + 1} of your function: {text:.100}"
+    if own[-1] in lines or not inside:
+        place = own[-1] - code.co_firstlineno + 1
+        where = f"line {place} of your function" if own[-1] in lines else f"line {own[-1]}"
+    else:
+        place = inside[-1] - code.co_firstlineno + 1
+        where = f"line {own[-1]}, called from line {place} of your function"
+    return f", at {where}: {text:.100}"

@@ -12,6 +12,7 @@ import inspect
 import pkgutil
 import re
 import textwrap
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -19,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, TimeoutError
 
 from redis_lab.course import answers
 from redis_lab.course.answers import Refused
@@ -27,6 +28,7 @@ from redis_lab.course.trial import EndOfCheck, Line, Trial
 
 FOLDER = Path(__file__).with_name("exercises")
 PACKAGE = "redis_lab.course.exercises"
+_one_at_a_time = threading.Lock()  # what is printed is caught for the whole process
 NOTHING = "your function returned None every time: is a return missing?"
 
 
@@ -99,7 +101,8 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         return Verdict(exercise, (), str(refusal))
     start = getattr(redis_lab.lab, exercise.shape)
     needs = {"min_version": exercise.min_version, "modules": exercise.modules}
-    with start(config=exercise.config or {}, **needs) as lab, answers.quiet() as printed:
+    lab = start(config=exercise.config or {}, **needs)
+    with lab, _one_at_a_time, answers.quiet() as printed:
         trial = Trial(answer, lab, exercise.seconds)
         refusals = []
         try:
@@ -110,8 +113,11 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
                     pass
                 except Refused as refusal:
                     refusals.append(str(refusal))
-                except ConnectionError as error:
+                except (ConnectionError, TimeoutError) as error:
                     refusals.append(f"the server went away: did the function stop it? ({error})")
+                except Exception as error:  # a check that stumbles over what it was handed
+                    said = answers.in_words(error, str)
+                    refusals.append(f"the check could not go on: {type(error).__name__}: {said}")
         finally:
             trial.end()
     if not trial.lines and not refusals:

@@ -1,7 +1,8 @@
 """What a learner calls: check, hint, solution, progress. Each returns what a notebook shows."""
 
+import contextlib
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis_lab.course import exercise as exercises
@@ -45,8 +46,11 @@ def check(exercise_id: str, answer: Any) -> Checked:
     exercise's servers can't be had.
     """
     exercise = exercises.find(exercise_id)
-    verdict = judge(exercise, answer)
-    with record.exercise(exercise_id) as fields:
+    try:
+        verdict = judge(exercise, answer)
+    except KeyboardInterrupt:
+        return Checked(Verdict(exercise, (), "you stopped the check"))
+    with _recorded(exercise_id) as fields:
         fields["attempts"] += 1
         if verdict.passed and not fields["passed"]:
             fields["passed"] = record.now()
@@ -56,7 +60,7 @@ def check(exercise_id: str, answer: Any) -> Checked:
 def hint(exercise_id: str) -> Shown:
     """One more hint each time. Raises ValueError for an unknown id."""
     exercise = exercises.find(exercise_id)
-    with record.exercise(exercise_id) as fields:
+    with _recorded(exercise_id) as fields:
         fields["hints"] = min(fields["hints"] + 1, len(exercise.hints))
         given = fields["hints"]
     of = f"{given} of {len(exercise.hints)}"
@@ -80,7 +84,7 @@ def solution(exercise_id: str, force: bool = False) -> Shown:
             f'read. To see it all the same: rl.solution("{exercise_id}", force=True)'
         )
         return Shown(text, f"<p>{html.escape(text)}</p>")
-    with record.exercise(exercise_id) as fields:
+    with _recorded(exercise_id) as fields:
         fields["solution"] = fields["solution"] or record.now()
     source = exercise.source(exercise.solution)
     page = f'<pre style="{CODE}">{html.escape(source)}</pre><p>{_marked(exercise.why)}</p>'
@@ -124,6 +128,22 @@ def progress_total(rows: Sequence[Sequence[Any]]) -> str:
     made = record.read()["predictions"].values()
     right = f"{sum(map(bool, made))} of {len(made)} predictions right"
     return f"{passed} of {len(rows)} exercises passed, {right}"
+
+
+@contextlib.contextmanager
+def _recorded(exercise_id: str) -> Iterator[dict[str, Any]]:
+    """The fields of an exercise, to be changed; where they can't be kept, learning goes on."""
+    stack = contextlib.ExitStack()
+    try:
+        fields = stack.enter_context(record.exercise(exercise_id))
+    except OSError as error:
+        record.not_kept(error)
+        fields = dict(record.FIELDS)
+    yield fields
+    try:
+        stack.close()
+    except OSError as error:
+        record.not_kept(error)
 
 
 def _spaced(row: Sequence[Any], widths: Sequence[int]) -> str:

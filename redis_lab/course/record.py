@@ -7,6 +7,7 @@ change is read, made and put back under a lock, and a reader sees the old file o
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 from redis_lab.lab.guard import state_folder
 
+_log = logging.getLogger("redis_lab.course")
 FIELDS = {"attempts": 0, "hints": 0, "passed": None, "solution": None}
 
 
@@ -26,7 +28,8 @@ def path() -> Path:
 
 def read() -> dict[str, dict[str, Any]]:
     """The record: {"exercises": {id: fields}, "predictions": {question: right or not}}."""
-    return _read(path())
+    with _locked():
+        return _read(path())
 
 
 @contextlib.contextmanager
@@ -43,8 +46,16 @@ def of(exercise_id: str) -> dict[str, Any]:
 
 def prediction(question: str, right: bool) -> None:
     """Note a prediction; the first one counts."""
-    with _changing() as record:
-        record["predictions"].setdefault(question, right)
+    try:
+        with _changing() as record:
+            record["predictions"].setdefault(question, right)
+    except OSError as error:
+        not_kept(error)
+
+
+def not_kept(error: OSError) -> None:
+    """Say that the record can't be written."""
+    _log.warning("your progress can't be recorded: %s", error)
 
 
 def now() -> str:
@@ -54,9 +65,8 @@ def now() -> str:
 
 @contextlib.contextmanager
 def _changing() -> Iterator[dict[str, dict[str, Any]]]:
-    file = path()
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked():
+        file = path()
         record = _read(file)
         yield record
         draft = file.with_name(f".{file.name}.{os.getpid()}")
@@ -64,15 +74,33 @@ def _changing() -> Iterator[dict[str, dict[str, Any]]]:
         draft.replace(file)
 
 
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    with path().with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _read(file: Path) -> dict[str, dict[str, Any]]:
-    empty: dict[str, dict[str, Any]] = {"exercises": {}, "predictions": {}}
     try:
         record = json.loads(file.read_bytes())
-        exercises = {key: {**FIELDS, **each} for key, each in record["exercises"].items()}
-        return {"exercises": exercises, "predictions": dict(record["predictions"])}
+        exercises = {key: _checked(each) for key, each in record["exercises"].items()}
+        predictions = {key: bool(each) for key, each in record["predictions"].items()}
+        return {"exercises": exercises, "predictions": predictions}
     except FileNotFoundError:
-        return empty
+        pass
     except (ValueError, KeyError, TypeError, AttributeError):
+        kept = file.with_name(f"progress.damaged-{time.strftime('%Y%m%d-%H%M%S')}.json")
         with contextlib.suppress(FileNotFoundError):
-            file.replace(file.with_name(f"progress.damaged-{time.strftime('%Y%m%d-%H%M%S')}.json"))
-        return empty
+            file.replace(kept)
+            _log.warning("the record of your progress can't be read; it is kept as %s", kept)
+    return {"exercises": {}, "predictions": {}}
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an exercise. Raises TypeError where one is of another type than ours."""
+    every = {**FIELDS, **fields}
+    for name, kind in (("attempts", int), ("hints", int), ("passed", str), ("solution", str)):
+        if not isinstance(every[name], kind) and every[name] is not FIELDS[name]:
+            raise TypeError(f"{name}: {every[name]!r}")
+    return every

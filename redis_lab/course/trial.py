@@ -13,6 +13,7 @@ from typing import Any
 
 from redis_lab.course import answers
 from redis_lab.course.answers import Killed, Refused
+from redis_lab.lab.shapes import PEER
 
 UNWANTED = {
     "flushall": "it calls FLUSHALL, which empties the server for everybody",
@@ -20,6 +21,7 @@ UNWANTED = {
     "keys": "it calls KEYS, which stops everybody else on a large server: SCAN asks in pieces",
     "shutdown": "it shuts the server down",
 }
+LONGEST = 400  # characters of a reason: an answer may have returned anything
 # What opens a connection, and how the lab finds its primary.
 GREETING = {"hello", "auth", "client|setinfo", "client|setname", "select", "ping", "role"}
 
@@ -79,7 +81,8 @@ class Trial:
 
     def expect(self, passed: bool, claim: str, why_not: str) -> bool:
         """Note a finding; the check goes on. claim: what is right; why_not: what is wrong."""
-        self.lines.append(Line(claim, bool(passed), "" if passed else why_not))
+        short = why_not if len(why_not) <= LONGEST else f"{why_not[:LONGEST]} …"
+        self.lines.append(Line(claim, bool(passed), "" if passed else short))
         return bool(passed)
 
     def require(self, passed: bool, claim: str, why_not: str) -> None:
@@ -156,6 +159,10 @@ class Trial:
             for each in node.ask("CLIENT", "LIST").splitlines():
                 if re.search(r" multi=\d", each):
                     raise Refused("it leaves a MULTI open: EXEC or a with block ends it")
+                if re.search(r" watch=[1-9]", each):
+                    raise Refused("it leaves a WATCH open: a with block around the pipe ends it")
+                if re.search(r" [ps]?sub=[1-9]", each) and f" user={PEER}" not in each:
+                    raise Refused("it leaves a subscription open: close() or a with block ends it")
         if any(getattr(client, "closed_by_answer", False) for client in self._clients):
             raise Refused("it closes the client, which belongs to the caller")
 

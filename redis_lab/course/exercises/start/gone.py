@@ -1,35 +1,35 @@
 """Prove that a server is gone, rather than believe it."""
 
+from types import SimpleNamespace
+
 NOTEBOOK = "00"
 TITLE = "Gone for good"
 HINTS = (
-    "`lab.primary` has a `pid` and a `port`; read them before you stop.",
-    "`psutil.pid_exists(pid)` asks the system. A closed port refuses a connection.",
+    "`lab.primary` has a `port`; read it before you stop.",
+    "Ask the system, not the object: a port where nobody listens refuses a connection.",
     "`socket.create_connection(('127.0.0.1', port), timeout=1)` raises `ConnectionRefusedError` "
     "where nobody listens.",
 )
 WHY = (
-    "An object that says it stopped is a promise; the process table and the port are facts. This "
-    "course measures at the server for the same reason."
+    "An object that says it stopped is a promise; a port is a fact. This course measures at the "
+    "server for the same reason."
 )
 
 
 def stub(lab):
-    """Stop this lab; answer True only if its process is gone and its port is closed."""
+    """Stop this lab; answer True only if nobody listens on its port any more."""
 
 
 def solution(lab):
     import socket
 
-    import psutil
-
-    pid, port = lab.primary.pid, lab.primary.port
+    port = lab.primary.port
     lab.stop()
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
         return False
     except ConnectionRefusedError:
-        return not psutil.pid_exists(pid)
+        return True
 
 
 def wrong_takes_its_word(lab):
@@ -40,37 +40,77 @@ def wrong_takes_its_word(lab):
 
 def wrong_does_not_stop(lab):
     """is still running"""
+    import socket
+
+    with socket.socket() as dialling:
+        return dialling.connect_ex(("127.0.0.1", lab.primary.port)) != 0
+
+
+def wrong_the_process_alone(lab):
+    """still answers on its port"""
     import psutil
 
-    return not psutil.pid_exists(lab.primary.pid)
+    pid = lab.primary.pid
+    lab.stop()
+    return not psutil.pid_exists(pid)
 
 
-class Deaf:
-    """A lab that says it has stopped, and has not."""
+class Liar:
+    """A lab that says it has stopped. pid: of the process it claims as its server's."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, pid=None):
         self._lab = lab
         self.stopped = False
+        self.primary = SimpleNamespace(pid=pid or lab.primary.pid, port=lab.primary.port)
+        self.nodes = (self.primary,)
 
     def __getattr__(self, name):
         return getattr(self._lab, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
 
     def stop(self):
         self.stopped = True
 
 
+class Undead(Liar):
+    """A lab whose server is gone while the process it names goes on."""
+
+    def stop(self):
+        self._lab.stop()
+        self.stopped = True
+
+
 def check(trial):
+    import os
+
     import redis_lab.lab
 
-    with redis_lab.lab.standalone() as real:
+    with redis_lab.lab.standalone(backend="process") as real:
         said = trial.call(real)
         trial.require(real.stopped, "the lab is stopped", "the lab is still running")
+        trial.expect(said is True, "a stopped lab is gone", f"it answered {said!r} when it was")
+    with redis_lab.lab.standalone(backend="process") as running:
+        said = trial.call(Liar(running))
         trial.expect(
-            said is True, "a stopped lab is gone", f"it answered {said!r} for a stopped lab"
+            said is False,
+            "a lab that only says so is not",
+            f"it answered {said!r} for a server that still ran: ask the system, not the object",
         )
-    said = trial.call(Deaf(trial.lab))
-    trial.expect(
-        said is False,
-        "a lab that only says so is not",
-        f"it answered {said!r} for a server that still ran: ask the system, not the object",
-    )
+        said = trial.call(Liar(running, pid=2**22 + 1))
+        trial.expect(
+            said is False,
+            "an open port is not gone",
+            f"it answered {said!r} for a server that still answers on its port",
+        )
+    with redis_lab.lab.standalone(backend="process") as ended:
+        said = trial.call(Undead(ended, pid=os.getpid()))
+        trial.expect(
+            said is False,
+            "a process that lives is not gone",
+            f"it answered {said!r} for a process that still ran, though its port was closed",
+        )

@@ -59,13 +59,17 @@ def check(trial):
         f"it ran HSET itself: so the way was measured as well, {said:.0f} µs of it",
     )
     trial.expect(
-        said == counted["usec_per_call"],
+        abs(said - counted["usec_per_call"]) < 0.01,
         "it is what the server counted for one call",
         f"it answered {said}, the sum of all calls"
         if said == counted["usec"]
         else f"it answered {said}, the server says {counted['usec_per_call']}",
     )
     again = trial.run("HSET")
-    trial.expect(again == said, "capitals don't matter", f"for HSET it answered {again!r}")
+    trial.expect(
+        again is not None and abs(again - said) < 0.01,
+        "capitals don't matter",
+        f"for HSET it answered {again!r}",
+    )
     never = trial.run("geoadd")
     trial.expect(never is None, "None for what never ran", f"it answered {never!r} for GEOADD")

@@ -14,7 +14,7 @@ WHY = (
 
 
 def stub(r, flight, gate, status):
-    """Store gate and status of a flight, a hash flight:<flight>, for an hour."""
+    """Set gate and status in the hash flight:<flight>, which then has an hour to live."""
 
 
 def solution(r, flight, gate, status):
@@ -54,7 +54,9 @@ def check(trial):
     key = "flight:UA1545"
     kind, left = trial.keyspace().get(key, ("none", None))
     trial.require(
-        kind != "none", f"`{key}` is there", f"there is no key {key}: was anything sent at all?"
+        kind != "none",
+        f"`{key}` is there",
+        f"there is no key {key}; there is {', '.join(trial.keyspace()) or 'nothing: was it sent?'}",
     )
     trial.require(kind == "hash", "as a hash", f"it is a {kind}, not a hash")
     stored = trial.r.hgetall(key)
@@ -66,5 +68,18 @@ def check(trial):
         "for an hour",
         "it stays for ever" if left is None else f"it has {left:.0f} s left, not 3,600",
     )
+    trial.r.hset("flight:B6725", mapping={"dest": "BQN", "gate": "T1"})
+    trial.r.expire("flight:B6725", 60)
     trips = trial.trips_of("B6725", "T5", "delayed")
+    second = trial.r.hgetall("flight:B6725")
+    trial.expect(
+        second == {"dest": "BQN", "gate": "T5", "status": "delayed"},
+        "what else is known of a flight stays",
+        f"flight:B6725 was to keep its dest, and now holds {second}",
+    )
+    trial.expect(
+        trial.r.ttl("flight:B6725") > 3590,
+        "a change begins a new hour",
+        f"a flight with a minute left has {trial.r.ttl('flight:B6725')} s after the change",
+    )
     trial.expect(trips == 1, "in one trip", f"it took {trips} trips: each is a wait for the way")

@@ -74,6 +74,12 @@ def check(trial):
         "and does not prolong it",
         f"the latecomer prolonged it, from 100 to {trial.r.ttl(key)} s",
     )
+    elsewhere = trial.run("B22", "DL1743")
+    trial.expect(
+        elsewhere == "DL1743",
+        "another gate is free",
+        f"gate B22 was free, and it answered {elsewhere!r}: is each gate claimed by itself?",
+    )
     others = []
     mine = trial.run("A12", "DL1743", between=lambda: others.append(trial.run("A12", "AA1141")))
     trial.expect(
@@ -85,4 +91,8 @@ def check(trial):
     with trial.cost() as cost:
         trial.run("C71", "UA1545")
     number = sum(cost.commands.values())
-    trial.expect(number == 1, "one command", f"it sent {number}: {', '.join(cost.commands)}")
+    trial.expect(
+        number == 1,
+        "one command, no script",
+        f"the server ran {number} commands: {', '.join(cost.commands)}",
+    )
