@@ -23,12 +23,12 @@ def solution():
 
 
 def wrong_as_in_production():
-    """5 of them before a Sentinel lost patience"""
+    """5 s pass before a Sentinel loses patience"""
     return {"down_after": 5.0}
 
 
 def wrong_as_shipped_here():
-    """1 of them before a Sentinel lost patience"""
+    """1 s pass before a Sentinel loses patience"""
     return {}
 
 
@@ -103,13 +103,16 @@ def check(trial):
 
     with ThreadPoolExecutor() as pool:
         seconds = sorted(pool.map(silence, range(3)))
-    # By Sentinel's own periods, vote and belief take 2 s. Where they take much more, or patience
-    # was lost before the kill, this machine has too much else to do.
-    seconds = [min(max(each, patience + 1.9), patience + 2.15) for each in seconds]
     times = ", ".join(f"{each:.2f}" for each in seconds)
     trial.expect(
-        seconds[2] <= 2.75,
-        f"three primaries were killed, and the writes went on in time ({times} s)",
-        f"three primaries were killed: {times} s of silence, {patience:g} of them before a "
-        "Sentinel lost patience",
+        seconds[-1] < 9,
+        f"three primaries were killed, and the writes went on after {times} s",
+        f"three primaries were killed, and the writes did not go on: {times} s",
+    )
+    # Judged by the setting: what was measured is this machine's as well, and it may be busy.
+    trial.expect(
+        patience <= 0.6,
+        "vote and belief take 2 s more by Sentinel's own periods: that stays below 2.75 s",
+        f"{patience:g} s pass before a Sentinel loses patience, vote and belief take 2 s more or a "
+        f"little over: 2.75 s leave no room for it (measured here: {times} s of silence)",
     )
