@@ -417,7 +417,7 @@ def test_no_snapshot_beyond_the_last_event(store, client):
         object(),
         "\ud800",
     ],
-    ids=repr,
+    ids=lambda value: "object" if type(value) is object else repr(value),
 )
 def test_data_is_json_or_a_type_error(store, client, data):
     """What JSON can't give back unchanged is refused by name, and nothing is written."""
