@@ -137,8 +137,7 @@ def status() -> None:
     notes = guard.notes()
     rows = []
     for lab_id, note in notes.items():
-        # By where they work, not by the noted process ids: a node may have been restarted.
-        alive = f"{len(guard.processes_of({lab_id}))} of {len(note['nodes'])}"
+        alive = f"{_alive(lab_id, note)} of {len(note['nodes'])}"
         ports = " ".join(str(port) for _, port, _ in note["nodes"])
         rows.append((lab_id, note["shape"], _owner(note), alive, ports))
     table(("id", "shape", "owner", "alive", "ports"), rows) if rows else typer.echo("No lab runs.")
@@ -160,19 +159,46 @@ def down(
     labs = {lab_id: (note["shape"], _owner(note)) for lab_id, note in guard.notes().items()}
     for unknown in set(ids or ()) - labs.keys():
         raise ValueError(f"there is no lab {unknown!r}; there is {', '.join(labs) or 'none'}")
+    lost = set() if ids else _lost()
+    labs |= dict.fromkeys(lost, ("docker", "orphan"))
     idle = {lab_id for lab_id, (_, owner) in labs.items() if owner in ("detached", "orphan")}
     chosen = set(labs) if everything else set(ids) if ids else idle
     with busy("Stopping"):
-        guard.remove(chosen)
-        alive = ", ".join(str(process.pid) for process in guard.processes_of(chosen))
-    if alive:
-        raise LabUnavailable(f"these processes do not end: {alive}")
+        why = guard.remove(chosen)
+        if lost:
+            from redis_lab.lab import engine
+
+            engine.remove(lost)
+    if why:
+        raise LabUnavailable(why)
     for lab_id in sorted(chosen):
         typer.echo("stopped: {1} lab {0} ({2})".format(lab_id, *labs[lab_id]))
     for lab_id in sorted(labs.keys() - chosen):
         typer.echo("left running: {1} lab {0} ({2})".format(lab_id, *labs[lab_id]))
     if not labs:
         typer.echo("No lab runs.")
+
+
+def _alive(lab_id: str, note: dict[str, Any]) -> int | str:
+    """How many of its servers run, by where they work: a node may have been restarted."""
+    from redis_lab.lab import engine, guard
+
+    if note.get("backend") != "docker":
+        return len(guard.processes_of({lab_id}))
+    try:
+        return sum(each["State"] in engine.ALIVE for each in engine.containers({lab_id}))
+    except LabUnavailable:
+        return "?"
+
+
+def _lost() -> set[str]:
+    """Labs in containers whose owner is gone, and their note as well."""
+    from redis_lab.lab import engine
+
+    try:
+        return engine.abandoned()
+    except LabUnavailable:
+        return set()
 
 
 def _owner(note: dict[str, Any]) -> str:

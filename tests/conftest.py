@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -11,22 +14,50 @@ import pytest
 import redis
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import processes, servers
+from redis_lab.lab import engine, processes, servers
 from redis_lab.lab.waiting import wait_until
 
 
+def on_docker() -> bool:
+    """Whether labs run in containers here, unless a test says otherwise."""
+    return os.environ.get("REDIS_LAB_BACKEND") == "docker"
+
+
 def pytest_collection_modifyitems(items):
-    """Skip what needs TLS, and every test of a secure lab, where no server here speaks it."""
-    with contextlib.suppress(LabUnavailable):
-        if servers.find_server(tls=True):
-            return
+    """Skip, with the reason, what this machine or the backend in force can't do.
+
+    Where labs run on Docker its tests are never skipped; they then say what is missing.
+    """
     for item in items:
-        if (
-            "secure" in item.nodeid
-            or "secure" in item.fixturenames
-            or list(item.iter_markers("tls"))
-        ):
-            item.add_marker(pytest.mark.skip(reason="no redis-server with TLS here"))
+        markers = {marker.name: marker for marker in item.iter_markers()}
+        secure = "secure" in item.nodeid or "secure" in item.fixturenames or "tls" in markers
+        reason = ""
+        if on_docker():
+            reason = markers["processes"].args[0] if "processes" in markers else ""
+        elif "docker" in markers:
+            reason = _no_engine()
+        elif secure:
+            reason = _no_tls()
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@cache
+def _no_tls() -> str:
+    return _words(lambda: servers.find_server(tls=True)) and "no redis-server with TLS here"
+
+
+@cache
+def _no_engine() -> str:
+    return _words(engine.find_image)
+
+
+def _words(find: Callable[[], object]) -> str:
+    try:
+        find()
+    except LabUnavailable as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,27 +98,40 @@ class Elsewhere:
         assert process.returncode == 0, complaint
         return said
 
-    def servers(self) -> list[psutil.Process]:
-        """Processes that work below our temporary folder."""
-        found = []
+    def servers(self) -> list[int | str]:
+        """Ids of processes that work below our temporary folder; on Docker names of containers."""
+        if on_docker():
+            return [each["Names"][0].lstrip("/") for each in self._noted("containers", all=True)]
+        found: list[int | str] = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
                 if self.tmp in Path(process.cwd()).parents:
-                    found.append(process)
+                    found.append(process.pid)
         return found
 
     def leftovers(self) -> str:
-        """What of a lab is still there, in words: processes, folders, notes."""
+        """What of a lab is still there, in words: servers, networks, folders, notes."""
         files = [*self.tmp.glob("redis-lab-*"), *self.state.rglob("*.*")]
-        return ", ".join(map(str, [*self.servers(), *files]))
+        networks = [each["Name"] for each in self._noted("networks")] if on_docker() else []
+        return ", ".join(map(str, [*self.servers(), *networks, *files]))
+
+    def _noted(self, kind: str, **options: bool) -> list[dict]:
+        """Containers or networks of the labs in our list, whether their notes are there or not."""
+        ours = f"{os.getuid()}@{platform.node()}:{self.state / 'labs'}"
+        with engine.calls(f"list of {kind}") as api:
+            return getattr(api, kind)(filters={"label": f"{engine.LIST}={ours}"}, **options)
 
     def end(self) -> None:
         for process in self.started:
             process.kill()
             process.communicate()
-        for server in self.servers():
-            with contextlib.suppress(psutil.Error):
-                server.kill()
+        if on_docker():
+            left = self._noted("containers", all=True) + self._noted("networks")
+            engine.remove({each["Labels"][engine.OWNER] for each in left})
+        else:
+            for pid in self.servers():
+                with contextlib.suppress(psutil.Error):
+                    psutil.Process(pid).kill()
 
 
 @pytest.fixture

@@ -225,17 +225,34 @@ def test_docker_is_not_needed(tmp_path, monkeypatch):
     assert (docker.found, docker.missing) == ("none", False) and "not needed" in docker.remark
 
 
-def test_docker_is_told_with_engine_and_compose(tmp_path, monkeypatch):
-    """Versions of client, engine and Compose are shown where they answer."""
-    script(
-        tmp_path,
-        "docker",
-        'case "$1" in --version) echo "Docker version 26.1.5, build x";; version) echo 26.1.4;; '
-        "compose) echo 2.26.1;; esac",
-    )
+def test_docker_is_told_with_engine_compose_and_image(tmp_path, monkeypatch):
+    """What answers is shown with its version, and the image with its modules."""
+    answers = {
+        "--version": 'echo "Docker version 26.1.5, build x"',
+        "version": "echo 26.1.4",
+        "compose": "echo 2.26.1",
+        "run": "echo Redis server v=8.10.2 sha=0:0 malloc=jemalloc-5.3.0 bits=64 rejson.so",
+    }
+
+    def answering():
+        cases = "".join(f"{word}) {answer};; " for word, answer in answers.items())
+        script(tmp_path, "docker", f'case "$1" in {cases}esac')
+
+    answering()
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("REDIS_LAB_IMAGE", "redis:mine")
     assert found("Docker")[0].found == "client 26.1.5, engine 26.1.4"
     assert found("Compose")[0].found == "2.26.1"
+    (image,) = found("Image")
+    assert (image.found, image.remark) == ("redis 8.10.2 (redis:mine)", "modules: json, vectorset")
+    answers["run"] = "exit 125"
+    answering()
+    (image,) = found("Image")
+    assert image.found == "redis:mine is not here" and "make image" in image.remark
+    assert not image.missing
+    answers["version"] = "exit 1"
+    answering()
+    assert not found("Image")
 
 
 def test_a_docker_that_hangs_does_not_hang_the_doctor(tmp_path, monkeypatch):
@@ -248,7 +265,7 @@ def test_a_docker_that_hangs_does_not_hang_the_doctor(tmp_path, monkeypatch):
     assert docker.found == "client ?, engine does not answer" and not docker.missing
     ended = [int(pid) for pid in pids.read_text().split()]
     _, alive = psutil.wait_procs(map(psutil.Process, filter(psutil.pid_exists, ended)), timeout=5)
-    assert len(ended) == 6
+    assert len(ended) == 8
     assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
 
 

@@ -94,6 +94,11 @@ def in_order(lab, *expected, primaries=None):
     copied(lab)
 
 
+def run_id(node):
+    """Another one after each start."""
+    return node.info("server")["run_id"]
+
+
 def kinds(lab, *wanted):
     return [event.kind for event in lab.events if event.kind in wanted]
 
@@ -142,7 +147,7 @@ class Writer:
 @alone
 def test_kill_without_replica_takes_everything(lab):
     """While it is down every call is a ConnectionError; a restart brings an empty server back."""
-    client, pid = lab.client(), lab.primary.pid
+    client, run = lab.client(), run_id(lab.primary)
     lab.kill("redis-1")
     assert not lab.primary.alive and lab.primary.state == "down" and lab.primary.role == "primary"
     for _ in range(2):
@@ -154,7 +159,7 @@ def test_kill_without_replica_takes_everything(lab):
     port = lab.primary.port
     lab.restart("redis-1")
     lab.wait_healthy()
-    assert lab.primary.port == port and lab.primary.pid != pid
+    assert lab.primary.port == port and run_id(lab.primary) != run
     assert client.dbsize() == 0 and client.set("key:1", "again")
     assert kinds(lab, "start", "kill", "restart") == ["start", "kill", "restart"]
 
@@ -327,9 +332,9 @@ def test_restart_of_the_primary_loses_nothing_that_is_persisted(lab_with_aof):
     """SIGTERM and start on the same port and data: every acknowledged write is still there."""
     lab = lab_with_aof
     node = lab.primary
-    pid, port = node.pid, node.port
+    run, port = run_id(node), node.port
     lab.restart(node)
-    assert node.pid != pid and node.port == port
+    assert run_id(node) != run and node.port == port
     in_order(lab)
     assert kinds(lab, "restart") == ["restart"]
 

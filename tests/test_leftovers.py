@@ -22,7 +22,8 @@ from redis_lab.lab import guard
 from redis_lab.lab.waiting import wait_until
 
 SHAPES = ["standalone", "replicated", "sentinel", "cluster", "secure"]
-SOON = 5.0
+ON_DOCKER = os.environ.get("REDIS_LAB_BACKEND") == "docker"
+SOON = 30.0 if ON_DOCKER else 5.0
 STAY = "\nprint('ready', flush=True)\ninput()"
 
 
@@ -46,9 +47,10 @@ def nothing_left(elsewhere):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_killed_owner_leaves_nothing(elsewhere, shape):
     """SIGKILL of the process that started a lab ends its servers, folder and note."""
-    owner = elsewhere.start(f"lab = rl.{shape}(); print(*[n.pid for n in lab.nodes]); {STAY}")
-    pids = {int(pid) for pid in ready(owner)[0].split()}
-    assert {server.pid for server in elsewhere.servers()} == pids
+    names = "print(*[n.pid or n.container for n in lab.nodes])"
+    owner = elsewhere.start(f"lab = rl.{shape}(); {names}; {STAY}")
+    started = set(ready(owner)[0].split())
+    assert set(map(str, elsewhere.servers())) == started
     owner.kill()
     nothing_left(elsewhere)
 
@@ -60,13 +62,14 @@ def test_a_killed_owner_leaves_no_paused_or_cut_off_node(elsewhere):
         "lab.restart('redis-2'); lab.pause('sentinel-1')" + STAY
     )
     ready(owner)
-    assert len(elsewhere.servers()) == 6
+    assert len(elsewhere.servers()) == 6, elsewhere.servers()
     owner.kill()
     nothing_left(elsewhere)
 
 
 def test_an_owner_killed_while_starting_leaves_nothing(elsewhere):
     """At whatever moment of rl.cluster() or rl.secure() the SIGKILL comes."""
+    elsewhere.run("with rl.standalone(): pass")
     for shape in ["cluster", "secure", "sentinel"] * 3:
         owner = elsewhere.start(f"import redis_lab.lab\nprint('ready', flush=True)\nrl.{shape}()")
         ready(owner)
@@ -167,8 +170,11 @@ def test_the_guard_ends_with_its_owner(elsewhere):
 
 def test_an_owner_that_ends_by_itself_leaves_nothing(elsewhere):
     """No stop(), no with: the end of the interpreter stops every lab."""
-    elsewhere.run("labs = [rl.replicated(replicas=1), rl.standalone()]; labs[0].pause('redis-2')")
-    nothing_left(elsewhere)
+    owner = elsewhere.start(
+        "labs = [rl.replicated(replicas=1), rl.standalone()]; labs[0].pause('redis-2')"
+    )
+    assert owner.communicate(timeout=60) == ("", "") and owner.returncode == 0
+    assert elsewhere.leftovers() == ""
 
 
 def test_an_owner_that_crashes_leaves_nothing(elsewhere):
@@ -338,6 +344,7 @@ def test_a_zombie_owner_counts_as_gone():
     assert not guard.is_running(who)
 
 
+@pytest.mark.processes("a terminal is told apart from servers that work beside it")
 def test_a_terminal_in_the_folder_of_a_lab_is_spared():
     """Whoever went there to read a log keeps his shell when the lab is removed."""
     master, slave = os.openpty()
@@ -370,6 +377,7 @@ def test_notes_are_private_and_name_the_lab(elsewhere, monkeypatch):
         note = json.loads(path.read_text())
         assert note["url"] == lab.url and note["cli"] == lab.cli() and not note["detached"]
         assert note["nodes"] == [["redis-1", lab.primary.port, lab.primary.pid]]
+        assert note["backend"] == ("docker" if ON_DOCKER else "process")
         lab.restart("redis-1")
         assert json.loads(path.read_text())["nodes"][0][2] == lab.primary.pid
     assert not path.exists()

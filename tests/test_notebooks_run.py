@@ -1,4 +1,7 @@
-"""Every notebook runs to its end, by two independent runners, and leaves nothing behind."""
+"""Every notebook runs to its end, by two independent runners, and leaves nothing behind.
+
+With REDIS_LAB_BACKEND=docker they run in containers, and none of them may be skipped.
+"""
 
 import os
 import subprocess
@@ -11,16 +14,23 @@ import pytest
 
 from redis_lab.course.catalogue import Entry, can_run, notebooks
 from redis_lab.course.execute import CELL_TIMEOUT, execute
-from redis_lab.lab.servers import find_server
+from redis_lab.lab.engine import find_image
+from redis_lab.lab.servers import Server, find_server
 
 pytestmark = pytest.mark.notebooks
 ENTRIES = notebooks()
+ON_DOCKER = os.environ.get("REDIS_LAB_BACKEND") == "docker"
+
+
+def server() -> Server:
+    """The one that the labs of a notebook get."""
+    return find_image() if ON_DOCKER else find_server()
 
 
 @pytest.fixture(params=ENTRIES, ids=lambda entry: entry.path.stem)
 def entry(request) -> Entry:
     """A notebook that can run on the server here; others are skipped by name and reason."""
-    if reason := can_run(request.param, find_server()):
+    if reason := can_run(request.param, server()):
         pytest.skip(f"{request.param.path.name}: {reason}")
     return request.param
 
@@ -30,6 +40,15 @@ def labs(tmp_path, monkeypatch) -> Path:
     """Where the labs of one run leave their notes."""
     monkeypatch.setenv("REDIS_LAB_STATE", str(tmp_path / "state"))
     return tmp_path / "state" / "labs"
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(bool(os.environ.get("REDIS_LAB_IMAGE")), reason="an image of your own choice")
+def test_on_docker_no_notebook_is_skipped():
+    """The image of the course has what every notebook needs."""
+    assert {entry.name: can_run(entry, find_image()) for entry in ENTRIES} == dict.fromkeys(
+        (entry.name for entry in ENTRIES), ""
+    )
 
 
 def test_nbval_runs_every_cell(entry, labs, tmp_path):
@@ -47,6 +66,7 @@ def test_nbval_runs_every_cell(entry, labs, tmp_path):
     assert not list(labs.glob("*.json"))
 
 
+@pytest.mark.processes("the second run tells nothing more of containers than the first")
 def test_nbclient_shows_no_error_and_no_warning(entry, labs, tmp_path):
     """In a second, independent run no cell prints an error or a warning."""
     notebook = nbformat.read(entry.path, 4)

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Names that differ between PyPI and conda-forge.
-CONDA_NAMES = {"redis": "redis-py", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"redis": "redis-py", "matplotlib": "matplotlib-base", "docker": "docker-py"}
 
 
 @pytest.fixture(scope="module")

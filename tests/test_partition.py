@@ -247,6 +247,7 @@ def test_healing_what_is_whole_does_nothing(lab):
     assert keyspace(lab.primary) == kept
 
 
+@pytest.mark.processes("containers: test_docker_labs.py cuts a cluster apart")
 def test_a_cluster_on_processes_can_not_be_partitioned():
     """LabUnavailable says why, and what does work here."""
     with rl.cluster(primaries=1, replicas=1) as lab:

@@ -8,6 +8,7 @@ Nodes talk over the network `bus`; a node disconnected from it is still reached 
 import json
 import random
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from redis.exceptions import RedisError
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import engine, guard
 from redis_lab.lab.node import Node
-from redis_lab.lab.project import project
+from redis_lab.lab.project import compose, project, project_file
 from redis_lab.lab.servers import Server
 from redis_lab.lab.shapes import Login, NodeSpec
 from redis_lab.lab.starting import (
@@ -35,6 +36,7 @@ from redis_lab.lab.waiting import wait_until
 
 BUS_PORT = 16379
 TRIES = 10
+FRESH = 0.1  # seconds for which one listing of the containers serves all questions
 
 
 class Containers:
@@ -52,62 +54,65 @@ class Containers:
         self._shape = shape
         self._project = f"{guard.PREFIX}{lab_id}"
         self._net = ""
+        self._listed: dict[str, dict[str, Any]] = {}
+        self._listed_at = 0.0
 
     def prepare(self, tls: bool, mutual: bool) -> None:
-        """Make the lab's folder, and certificates where they are needed."""
+        """Make the lab's folder, and certificates where they are needed; remove what was left."""
+        if gone := engine.abandoned():
+            engine.remove(gone)
         self.tls = make_folder(self.folder, tls, mutual)
 
     def launch(self, specs: dict[NodeSpec, list[str]], login: Login) -> list[Node]:
         """Start a container for each, with its configuration; all answer when this returns."""
-        file = engine.project_file(self._shape)
-        for attempt in range(TRIES):
-            nodes = self._nodes(specs, login, bool(file["networks"].get("bus")))
+        file = project_file(self._shape)
+        for attempt in range(1, TRIES + 1):
+            nodes = self._nodes(specs, login, "bus" in file["networks"])
             for node, lines in zip(nodes, specs.values(), strict=True):
                 self._write_config(node, lines)
             try:
                 self._up(file, nodes)
                 break
-            except engine.Clash:
+            except engine.Clash as error:
                 engine.remove({self.lab_id})
-                if attempt == TRIES - 1:
-                    raise
+                if attempt == TRIES:
+                    raise LabUnavailable(
+                        f"{TRIES} choices of ports and addresses in a row were taken: {error}"
+                    ) from error
         for node in nodes:
-            wait_until(
-                partial(self._not_ready, node), START_TIMEOUT, f"start of {node.name}", 0.005
-            )
+            self._until_it_answers(node)
         if self.tls:  # an image may keep another server for it
             version = nodes[0].info("server")["redis_version"]
             self.server = replace(self.server, version=version)
         return nodes
 
     def kill(self, node: Node) -> None:
-        """SIGKILL to the server, which is the container's first process."""
-        with engine.calls(f"kill {node.name}"):
-            self._container(node).kill("SIGKILL")
-            self._container(node).wait(timeout=START_TIMEOUT)
+        """SIGKILL to the server, which is the container's first process; wait until it is gone."""
+        self._order("kill", node, signal="SIGKILL")
+        wait_until(
+            lambda: "it runs" if self._runs(node, 0.0) else "",
+            START_TIMEOUT,
+            f"end of {node.name}",
+            0.005,
+        )
 
     def pause(self, node: Node) -> None:
         """Freeze every process of the container."""
-        with engine.calls(f"pause {node.name}"):
-            self._container(node).pause()
+        self._order("pause", node)
 
     def resume(self, node: Node) -> None:
         """Let it go on."""
-        with engine.calls(f"resume {node.name}"):
-            self._container(node).unpause()
+        self._order("unpause", node)
 
     def restart(self, node: Node) -> None:
         """SIGTERM where it runs, then start it again on its port and data."""
-        with engine.calls(f"restart {node.name}"):
-            container = self._container(node)
-            if container.status == "paused":
-                container.unpause()
-            if container.status in ("running", "paused"):
-                container.stop(timeout=int(START_TIMEOUT))
-            node.hang_up()
-            container.start()
-            if node.cut_off:
-                self._cut(node)
+        if node.paused:
+            self._order("unpause", node)
+        self._order("stop", node, timeout=int(START_TIMEOUT))
+        node.hang_up()
+        self._order("start", node)
+        if node.cut_off:
+            self.separate({node}, [node])
         node.paused = False
         self._until_it_answers(node)
 
@@ -129,34 +134,32 @@ class Containers:
 
     def separate(self, cut: set[Node], nodes: Sequence[Node]) -> None:
         """Disconnect these nodes from the bus, and connect all others."""
-        with engine.calls("partition"):
-            for node in nodes:
-                on_bus = f"{self._project}_bus" in self._networks(node)
+        bus = f"{self._project}_bus"
+        for node in nodes:
+            seen = self._seen(node, 0.0)
+            if not seen:
+                continue  # somebody removed its container
+            on_bus = bus in seen["NetworkSettings"]["Networks"]
+            with engine.calls(f"partition of {node.name}") as api:
                 if node in cut and on_bus:
-                    self._cut(node)
+                    api.disconnect_container_from_network(node.container, bus, force=True)
                 elif node not in cut and not on_bus:
-                    self._bus().connect(node.container, ipv4_address=node.internal_host)
+                    address = node.internal_host
+                    api.connect_container_to_network(node.container, bus, ipv4_address=address)
 
-    def _cut(self, node: Node) -> None:
-        if f"{self._project}_bus" in self._networks(node):
-            self._bus().disconnect(node.container, force=True)
+    def _order(self, verb: str, node: Node, **options: Any) -> None:
+        """Tell the engine to do this to a container."""
+        with engine.calls(f"{verb} {node.name}") as api:
+            getattr(api, verb)(node.container, **options)
+        self._listed_at = 0.0
 
-    def _networks(self, node: Node) -> dict[str, Any]:
-        return self._container(node).attrs["NetworkSettings"]["Networks"]
-
-    def _bus(self) -> Any:
-        return engine.client().networks.get(f"{self._project}_bus")
-
-    def _container(self, node: Node) -> Any:
-        import docker.errors
-
-        try:
-            return engine.client().containers.get(node.container)
-        except docker.errors.NotFound:
-            raise LabUnavailable(
-                f"the container of {node.name} is gone: somebody removed it. "
-                "lab.stop() removes the rest; start another lab"
-            ) from None
+    def _seen(self, node: Node, fresh: float = FRESH) -> dict[str, Any]:
+        """A container as the engine lists it, so many seconds ago at most; empty if it is gone."""
+        if time.monotonic() - self._listed_at > fresh:
+            now, listed = time.monotonic(), engine.containers({self.lab_id})
+            self._listed = {each["Names"][0].lstrip("/"): each for each in listed}
+            self._listed_at = now
+        return self._listed.get(str(node.container), {})
 
     def _nodes(self, specs: dict[NodeSpec, list[str]], login: Login, bus: bool) -> list[Node]:
         self._net = f"10.{random.randint(200, 249)}.{random.randint(0, 255)}"
@@ -185,7 +188,9 @@ class Containers:
         elif node.last_role == "sentinel":
             here += [f"sentinel announce-ip {node.internal_host}"]
         elif node.internal_host != HOST:
-            here += [f"replica-announce-ip {node.internal_host}"]
+            # A cut link is silent: both ends give it up after this time, by default a minute.
+            here += [f"replica-announce-ip {node.internal_host}", "repl-timeout 10"]
+            here += ["repl-ping-replica-period 1"]
         folder = self.folder / node.name
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / "redis.conf"
@@ -193,14 +198,14 @@ class Containers:
         path.write_text("\n".join([*here, *lines, ""]))
 
     def _up(self, file: dict[str, Any], nodes: Sequence[Node]) -> None:
-        document = project(
-            file, nodes, self._project, f"{self._net}.0/24", self.folder, self.server.path
-        )
-        engine.compose("-f", "-", "up", "-d", "--pull", "never", document=json.dumps(document))
+        subnet = f"{self._net}.0/24"
+        document = project(file, nodes, self._project, subnet, self.folder, self.server.path)
+        orders = ("-f", "-", "up", "-d", "--pull", "never")
+        compose(*orders, document=json.dumps(document), folder=self.folder)
 
-    def _runs(self, node: Node) -> bool:
+    def _runs(self, node: Node, fresh: float = FRESH) -> bool:
         try:
-            return self._container(node).status in ("running", "paused", "restarting")
+            return self._seen(node, fresh).get("State") in engine.ALIVE
         except LabUnavailable:
             return False
 
@@ -224,7 +229,7 @@ class Containers:
 
     def _log(self, node: Node, count: int) -> str:
         try:
-            with engine.calls("log"):
-                return self._container(node).logs(tail=count).decode(errors="replace").rstrip()
+            with engine.calls("log") as api:
+                return api.logs(node.container, tail=count).decode(errors="replace").rstrip()
         except LabUnavailable:
             return ""

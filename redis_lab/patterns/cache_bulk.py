@@ -1,11 +1,10 @@
-"""What a cache does with many keys: dropping by name, pattern and tag, and warming.
+"""How a cache drops many values: by name, pattern and tag.
 
 A value is dropped with the claim of whoever computes it. Where that takes two steps the claims go
 first: a value that was stored in between is then found by the second step.
 """
 
-import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from redis_lab.patterns.cache_value import Plan
 
 _BATCH = 1000
-_BATCH_BYTES = 4 * 2**20
 _T = TypeVar("_T")
 
 
@@ -64,45 +62,6 @@ def drop_tag(cache: "RedisCache", name: str) -> None:
         else:
             args = [cache.value_prefix, cache.claim_prefix, _BATCH]
             taken = script("cache_drop_tag")(cache.client, [key], args)
-
-
-def warm(
-    cache: "RedisCache", items: Mapping[str, Any] | Iterable[tuple[str, Any]], ttl: float
-) -> int:
-    """Store many values for ttl seconds; returns how many."""
-    store = _warm_cluster if cache.clustered else _warm_single
-    pairs: list[tuple[str, bytes]] = []
-    stored = size = 0
-    for key, value in items.items() if isinstance(items, Mapping) else items:
-        payload = cache._packed(value)
-        pairs.append((escaped(key, "items"), payload))
-        size += len(payload)
-        if len(pairs) == _BATCH or size > _BATCH_BYTES:
-            stored += store(cache, pairs, ttl)
-            pairs, size = [], 0
-    return stored + store(cache, pairs, ttl) if pairs else stored
-
-
-def _warm_single(cache: "RedisCache", pairs: list[tuple[str, bytes]], ttl: float) -> int:
-    head = [cache.value_prefix, cache.claim_prefix, max(1, round(ttl * 1000))]
-    args = [*head, cache.jitter, random.random(), *chain.from_iterable(pairs)]
-    while script("cache_warm")(cache.client, [cache.version_key], args) < 0:
-        cache.version.ensured()
-    return len(pairs)
-
-
-def _warm_cluster(cache: "RedisCache", pairs: list[tuple[str, bytes]], ttl: float) -> int:
-    """Each value has a slot of its own: no script can take them all, so we write them from here."""
-    version = cache.version.ensured()
-    now, pipe = cache.clock.now(), cache.client.pipeline()
-    for name, payload in pairs:
-        life = cache._life(ttl)
-        key, claim = cache._keys(name)
-        head = f"{text(version)} {now + life * 1000:.0f} 0 "
-        pipe.execute_command("SET", key, head.encode() + payload, "PX", life)
-        pipe.execute_command("UNLINK", claim)
-    pipe.execute()
-    return len(pairs)
 
 
 def _unlink(cache: "RedisCache", groups: list[tuple[str, ...]]) -> None:

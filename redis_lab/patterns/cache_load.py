@@ -39,6 +39,7 @@ class Load:
         self.cache, self.key, self.loader, self.plan = cache, key, loader, plan
         self.name = escaped(key, "key")
         self.version: Token = b""
+        self.mode = ""
 
     def fetch(self, version: Token | None, spoiled: bool) -> Found:
         """The value, from whoever computes it first; waits while another does.
@@ -101,7 +102,7 @@ class Load:
         """Store what is computed already, with its tags."""
         claim = self._seize()
         try:
-            self.cache._store(self.name, claim, self.version, self.plan.ttl, 0, payload)
+            self.cache._store(self.name, claim, self.version, self.plan.ttl, b"0 " + payload)
         except FAILURES:
             self._release(claim)
             raise
@@ -154,7 +155,7 @@ class Load:
 
     def _claim(self, mode: str) -> str | None:
         """The claim; empty while another process holds it, None where there is a value."""
-        cache = self.cache
+        cache, self.mode = self.cache, mode
         claim = f"{text(self.version)} {secrets.token_hex(8)}"
         args = [self.version, claim, round(cache.load_timeout * 1000), mode]
         answer = script("cache_claim")(cache.client, cache._keys(self.name), args)
@@ -188,7 +189,8 @@ class Load:
             valid = self._release(claim)
         else:
             try:
-                expires = cache._store(self.name, claim, self.version, self.plan.ttl, cost, payload)
+                rest, ttl = b"%d %b" % (cost, payload), self.plan.ttl
+                expires = cache._store(self.name, claim, self.version, ttl, rest, self.mode)
             except FAILURES as error:
                 cache._failed(error)
             if not (valid := expires > 0):

@@ -1,6 +1,7 @@
 """Reading from a cache: the value and the version, in one trip on a single server."""
 
 import re
+from functools import partial
 from typing import Any
 
 from redis.client import NEVER_DECODE
@@ -14,6 +15,7 @@ from redis_lab.patterns.keys import escaped, text
 from redis_lab.patterns.scripting import Client
 
 _TOKEN = re.compile(r"\d+-[0-9a-f]+")
+_found: Any = partial(tuple.__new__, Found)  # Found(*fields) in a third of the time
 _REMEMBERED = 4096  # keys that are not made again
 
 
@@ -51,13 +53,17 @@ class Reader:
             name = self._keys[key]
         except TypeError:
             raise TypeError(f"key must be a str, not {type(key).__name__}") from None
+        ask, version_key = self._client.execute_command, self._version_key
         try:
-            raw, version = self._trip(name)
+            if self._clustered:
+                raw, version = self._two_trips(name)
+            else:
+                raw, version = ask("MGET", name, version_key, **self._options)
             if raw is None or version is None:
                 return None, version, False
             token, expires, cost, payload = raw.split(self._space, 3)
             if token == version:
-                return Found(self._loads(payload), int(expires), int(cost)), version, False
+                return _found((self._loads(payload), int(expires), int(cost))), version, False
             if _TOKEN.fullmatch(text(token)):
                 return None, version, False
         except FAILURES:
@@ -67,9 +73,8 @@ class Reader:
         self._here.count("errors")
         return None, version, True
 
-    def _trip(self, name: str) -> tuple[Any, Any]:
-        if not self._clustered:
-            return self._client.execute_command("MGET", name, self._version_key, **self._options)
+    def _two_trips(self, name: str) -> tuple[Any, Any]:
+        """On a Cluster; the second one once a second."""
         raw = self._client.execute_command("GET", name, **self._options)
         version = self.version.kept()
         if raw and version and not raw.startswith(version):

@@ -57,6 +57,7 @@ class MultiLevelCache:
             if getattr(cache.client, option, None):
                 raise ValueError(f"cache: its client has {option}; replicas lag behind messages")
         self.cache, self.client, self.namespace = cache, cache.client, cache.namespace
+        self.max_bytes = cache.max_bytes
         self.max_items = whole("max_items", max_items)
         self.local_ttl = seconds("local_ttl", local_ttl)
         self._closed = False

@@ -36,8 +36,8 @@ class Hold:
     def renew(self, extend: Callable[[], int], ttl: float, name: str) -> None:
         """From now on extend it every third of its TTL (seconds), until it has ended or is lost."""
         self._wake = threading.Event()
-        thread = threading.Thread(target=self._renew, args=(extend, ttl, name), daemon=True)
-        thread.start()
+        work, title = (extend, ttl, name), f"redis-lab-renewal {name}"
+        threading.Thread(target=self._renew, args=work, name=title, daemon=True).start()
 
     def _renew(self, extend: Callable[[], int], ttl: float, name: str) -> None:
         assert self._wake
@@ -47,7 +47,8 @@ class Hold:
             try:
                 mine = extend()
             except Exception as error:  # of any kind: the holder still hears of it, by `until`
-                log.warning("lock %r: renewal failed, will be tried again: %r", name, error)
+                if not self.ended:
+                    log.warning("lock %r: renewal failed, will be tried again: %r", name, error)
                 pause = ttl / 10
                 continue
             pause = ttl / 3

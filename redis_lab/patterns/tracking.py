@@ -73,7 +73,10 @@ class Tracking:
         return self._thread.ident is not None
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin. Twice is fine."""
+        with self._lock:
+            if not self.started:
+                self._thread.start()
 
     def stop(self) -> None:
         """End tracking and close its connections. Twice is fine."""

@@ -15,6 +15,7 @@ import time
 import uuid
 from typing import Any
 
+from redis_lab.errors import ValueTooLarge
 from redis_lab.patterns.checks import seconds, whole
 from redis_lab.patterns.keys import escaped, tagged, text
 from redis_lab.patterns.scripting import script
@@ -35,7 +36,8 @@ class WriteBehind:
         write waits at most for a batch to fill. Each instance runs a thread; of all of a
         namespace, in whatever process, one flushes, and another takes over 2 s after its death or
         at its own next interval. A paused flusher that wakes is fenced by the store: it ignores
-        positions it has passed (SQLiteStore does; a store that can't may see a batch again).
+        positions it has passed (SQLiteStore does; a store that can't may see a batch again). One
+        that is paused inside SQLite's transaction holds the file until it wakes or is killed.
     max_backlog, timeout: a full queue makes set() wait for the store, `timeout` seconds at most.
     retry_on: exceptions of the store that mean "try later", besides OSError and sqlite3's (but for
         its complaints about a row). Any other exception is a row that can't be written: it goes to
@@ -73,11 +75,14 @@ class WriteBehind:
     def set(self, key: str, value: Any) -> None:
         """Queue this write; None removes the row. Two round trips.
 
-        Raises TypeError or ValueError for what is no JSON, TimeoutError while the backlog is full.
+        Raises TypeError or ValueError for what is no JSON, ValueTooLarge beyond the cache's
+        max_bytes, TimeoutError while the backlog is full; then nothing was queued.
         After an error of Redis the write may be queued or not.
         """
         escaped(key, "key")
         body, deadline = json.dumps(value), time.monotonic() + self.timeout
+        if len(body) > self.cache.max_bytes:
+            raise ValueTooLarge(f"{len(body)} bytes as JSON, max_bytes={self.cache.max_bytes}")
         self._after_fork()
         while not (queued := self._enqueue(key, body)):
             if time.monotonic() >= deadline:

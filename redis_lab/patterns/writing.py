@@ -35,7 +35,8 @@ class WriteThrough(ReadThrough):
 
     When set() returns, the store has the value, and the cache too. When it raises what the store
     raised, nothing was written; when it raises an error of Redis, the store has the new value and
-    the cache may have the old one, until its TTL is over.
+    the cache may have the old one, until its TTL is over. A value beyond the cache's max_bytes is
+    in the store only, and ValueTooLarge says so.
     """
 
     def set(self, key: str, value: Any) -> None:

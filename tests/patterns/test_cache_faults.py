@@ -149,7 +149,7 @@ def test_a_value_computed_elsewhere_before_an_invalidation_is_not_stored_after_i
 def test_a_forked_child_waits_for_no_thread_of_its_parent(lab, beside):
     """A child forked in the middle of a computation asks Redis, not a thread that is not there."""
     program = """
-cache = RedisCache(client, "ns", load_timeout=600)
+cache = RedisCache(client, "ns", load_timeout=20)
 loading, done = threading.Event(), threading.Event()
 def job():
     loading.set()

@@ -36,6 +36,12 @@ def until_blocked(client, count):
     wait_until(lambda: "" if blocked(client) == count else f"{blocked(client)} blocked", 10, "wait")
 
 
+def renewals():
+    """Which renewal threads there are, in words."""
+    names = [each.name for each in threading.enumerate()]
+    return ", ".join(name for name in names if name.startswith("redis-lab-renewal"))
+
+
 def lapse(client, name):
     """Let the lock run out, as far as the server is concerned."""
     client.delete(f"{{{name}}}:lock")
@@ -97,11 +103,11 @@ def test_a_lock_without_ttl_by_default_redis_py_dogpile(client):
 
 def test_a_lock_ttl_under_a_second_waits_for_ever_walrus(client):
     """A TTL of milliseconds is one: the lock of a dead holder is soon another's."""
-    assert RedisLock(client, "a", ttl=0.05).acquire()
-    assert 0 < client.pttl("{a}:lock") <= 50
+    assert RedisLock(client, "a", ttl=0.3).acquire()
+    assert 0 < client.pttl("{a}:lock") <= 300
     after = RedisLock(client, "a", ttl=0.001)
     assert after.acquire(timeout=20)
-    wait_until(lambda: "still there" if client.exists("{a}:lock") else "", 5, "1 ms")
+    wait_until(lambda: "still there" if client.exists("{a}:lock") else "", 20, "1 ms")
     assert not after.owned() and not after.release()
 
 
@@ -230,7 +236,7 @@ def test_a_chain_of_waiters_is_woken_one_by_one(client):
 
 @pytest.mark.parametrize(
     ("ttl", "options"),
-    [(60, {}), (0.15, {}), (60, {"socket_timeout": 0.2})],
+    [(60, {}), (0.3, {}), (60, {"socket_timeout": 0.4})],
     ids=["long-ttl", "short-ttl-renewed", "short-socket-timeout"],
 )
 def test_a_waiter_sends_at_most_five_commands_a_second(server, r, ttl, options):
@@ -249,7 +255,7 @@ def test_a_waiter_sends_at_most_five_commands_a_second(server, r, ttl, options):
             if by == address and command["command"].startswith(("EVALSHA", "BLPOP")):
                 sent.append(command["time"])
     assert 3 <= len(sent) <= 5 * 2.5 + 5
-    assert all(later - sooner > 0.98 for sooner, later in zip(sent, sent[5:], strict=False))
+    assert all(later - sooner > 0.8 for sooner, later in zip(sent, sent[5:], strict=False))
     assert holder.owned() and holder.release()
 
 
@@ -262,39 +268,36 @@ def test_waiting_looks_at_a_lock_that_lost_its_ttl(client):
 
 def test_renewal_keeps_the_lock_for_as_long_as_it_is_held(client):
     """A renewed lock outlives its TTL many times, and its thread ends with it."""
-    threads = threading.active_count()
-    with RedisLock(client, "a", ttl=0.2, renew=True) as lock:
-        assert threading.active_count() == threads + 1
-        until = time.monotonic() + 1.0
-        wait_until(lambda: "" if time.monotonic() > until or not lock.owned() else "…", 5, "1 s")
+    with RedisLock(client, "a", ttl=0.5, renew=True) as lock:
+        assert renewals()
+        until = time.monotonic() + 1.2
+        wait_until(lambda: "" if time.monotonic() > until or not lock.owned() else "…", 20, "1.2 s")
         assert lock.owned() and not RedisLock(client, "a").acquire(blocking=False)
     assert not client.exists("{a}:lock")
-    wait_until(lambda: "" if threading.active_count() == threads else "renewing", 5, "its end")
+    wait_until(renewals, 20, "its end")
 
 
 def test_renewal_never_shortens(client):
     """A renewal leaves alone what `extend` has given beyond the lock's own TTL."""
-    lock = RedisLock(client, "a", ttl=0.06, renew=True)
+    lock = RedisLock(client, "a", ttl=0.3, renew=True)
     lock.acquire()
     lock.extend(600)
-    until = time.monotonic() + 0.2
-    wait_until(lambda: "" if time.monotonic() > until else "…", 5, "some renewals")
+    until = time.monotonic() + 0.5
+    wait_until(lambda: "" if time.monotonic() > until else "…", 20, "some renewals")
     assert client.pttl("{a}:lock") > 500_000 and lock.owned()
     lock.release()
 
 
 def test_a_renewal_under_way_at_the_release_raises_no_alarm(caplog):
     """A renewal that comes after the release finds the lock gone, and knows why."""
-    threads = threading.active_count()
     hold = Hold("owner", 1, until=math.inf)
     hold.renew(lambda: hold.end() or 0, ttl=0.01, name="a")
-    wait_until(lambda: "" if threading.active_count() == threads else "renewing", 5, "its end")
+    wait_until(renewals, 20, "its end")
     assert not hold.lost and not caplog.text
 
 
 def test_renewal_tells_the_holder_when_the_lock_is_lost(client, caplog):
     """The renewal stops and says so: in the log, by `owned()`, and by LockLost at the exit."""
-    threads = threading.active_count()
     with (
         caplog.at_level(logging.WARNING, "redis_lab.patterns.lock"),
         pytest.raises(LockLost, match="'a'"),
@@ -302,7 +305,7 @@ def test_renewal_tells_the_holder_when_the_lock_is_lost(client, caplog):
     ):
         lapse(client, "a")
         RedisLock(client, "a", ttl=600).acquire()
-        wait_until(lambda: "" if threading.active_count() == threads else "renewing", 5, "loss")
+        wait_until(renewals, 20, "loss")
         assert not lock.owned() and not lock.extend()
     assert "lost while its holder worked" in caplog.text
     assert client.pttl("{a}:lock") > 500_000
@@ -312,7 +315,7 @@ def test_a_forgotten_lock_is_no_longer_renewed(client):
     """When nobody refers to the instance any more, the lock runs out."""
     RedisLock(client, "a", ttl=0.2, renew=True).acquire()
     gc.collect()
-    wait_until(lambda: "held" if client.exists("{a}:lock") else "", 5, "running out")
+    wait_until(lambda: "held" if client.exists("{a}:lock") else "", 20, "running out")
 
 
 def test_tokens_increase_whatever_becomes_of_lock_and_token(client):

@@ -85,14 +85,14 @@ def test_a_load_slides_the_ttl(client):
 
 def test_a_load_slides_never_past_the_greatest_age(client):
     """However often it is read, a session ends at max_age after its creation."""
-    store = SessionStore(client, ttl=100, max_age=0.6)
+    store = SessionStore(client, ttl=100, max_age=1.5)
     id = store.create("ann")
     (key,) = session_keys(client)
     end = client.pexpiretime(key)
-    for _ in range(20):
+    for _ in range(10):
         assert store.load(id)
         assert client.pexpiretime(key) <= end
-    wait_until(lambda: ended(store, id), 10, "the greatest age")
+    wait_until(lambda: ended(store, id), 20, "the greatest age")
     assert not session_keys(client)
 
 
@@ -111,7 +111,7 @@ def test_an_unused_session_ends_after_its_ttl(client):
     """Without a load it is gone when the TTL is over."""
     store = SessionStore(client, ttl=0.05)
     id = store.create("ann")
-    wait_until(lambda: "alive" if session_keys(client) else "", 10, "the TTL")
+    wait_until(lambda: "alive" if session_keys(client) else "", 20, "the TTL")
     assert store.load(id) is None and store.sessions("ann") == []
     assert not index(store, "ann")
 
@@ -276,8 +276,13 @@ def test_destroy_all_misses_none_while_another_process_creates_and_rotates(
         assert not any(store.load(id) for id in known[-20:])
     busy.kill()
     reader.join(10)
-    store.destroy_all("ann")
-    assert not ttls(client)
+
+    def left():
+        """Once more: a command of the killed process may still have been on its way."""
+        store.destroy_all("ann")
+        return ", ".join(ttls(client))
+
+    wait_until(left, 20, "no session that the index does not know")
 
 
 def test_destroy_all_misses_none_after_a_kill(beside):
@@ -285,6 +290,7 @@ def test_destroy_all_misses_none_after_a_kill(beside):
     with rl.standalone(config={"appendonly": "yes"}) as lab:
         busy = beside(lab, BUSY)
         ids = [busy.stdout.readline() for _ in range(50)]
+        threading.Thread(target=busy.stdout.read, daemon=True).start()  # it must not get stuck
         lab.kill(lab.primary)
         assert busy.wait(20) != 0, "the process saw the error"
         lab.restart(lab.nodes[0])

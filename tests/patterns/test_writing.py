@@ -2,13 +2,14 @@
 
 import sqlite3
 import threading
-import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
+from redis_lab.errors import ValueTooLarge
 from redis_lab.lab.waiting import wait_until
 from redis_lab.patterns.cache import RedisCache
+from redis_lab.patterns.multilevel import MultiLevelCache
 from redis_lab.patterns.writing import ReadThrough, SQLiteStore, Store, WriteBehind, WriteThrough
 
 LATER = 60.0  # seconds between two flushes, where a test decides itself when to flush
@@ -55,10 +56,8 @@ def behind(cache):
 
     yield make
     for each in made:
-        try:
+        with suppress(TimeoutError):
             each.close(timeout=0.0)
-        except TimeoutError:
-            pass
 
 
 def rows_of(path, table="rows"):
@@ -125,7 +124,8 @@ def test_a_row_that_has_its_value_is_left_alone(store):
     with closing(sqlite3.connect(store.path)) as db:
         db.executescript(
             "CREATE TABLE log (value TEXT);"
-            "CREATE TRIGGER noted AFTER UPDATE ON rows BEGIN INSERT INTO log VALUES (new.value); END"
+            "CREATE TRIGGER noted AFTER UPDATE ON rows"
+            "  BEGIN INSERT INTO log VALUES (new.value); END"
         )
     for value in (1, 1, 2, 2):
         store.save({"a": value})
@@ -219,6 +219,20 @@ def test_two_writers_never_leave_the_cache_behind_the_store(lab, cache, store, b
     through = WriteThrough(cache, store)
     for key in ("k0", "k1", "k2"):
         assert through.get(key) == store.load(key) is not None
+
+
+@pytest.mark.parametrize("way", [WriteThrough, WriteBehind])
+def test_a_local_tier_can_stand_before_the_store(cache, store, way):
+    """Writing works through a MultiLevelCache, too: its process reads its own writes at once."""
+    with MultiLevelCache(cache) as tier:
+        writes = way(tier, store)
+        for number in range(30):
+            writes.set("a", number)
+            assert writes.get("a") == number
+        if way is WriteBehind:
+            writes.close()
+        assert store.load("a") == 29
+        wait_until(lambda: "" if writes.get("a") == 29 and len(tier._tier) else "no", 5, "local")
 
 
 # -- write-behind, as its own process sees it
@@ -409,7 +423,8 @@ def test_wrong_options_are_named(r, options, error, name):
 def test_a_wrong_key_or_value_queues_nothing(behind, r):
     """It is the caller's error, at once."""
     writes = behind(Recording(), RedisCache(r, "shop"), interval=LATER)
-    for key, value, error in [("a", {1}, TypeError), (3, 1, TypeError), ("", 1, ValueError)]:
+    wrong = [("a", {1}, TypeError), (3, 1, TypeError), ("", 1, ValueError)]
+    for key, value, error in [*wrong, ("a", "x" * 2**24, ValueTooLarge)]:
         with pytest.raises(error):
             writes.set(key, value)
     assert r.xlen(writes.queue) == 0

@@ -14,8 +14,8 @@ from redis_lab.patterns.cache import RedisCache
 from redis_lab.patterns.writing import SQLiteStore, WriteBehind
 
 KEYS, WRITES = 7, 60
-# A flusher that does `what` to itself (SIGKILL, SIGSTOP) when it comes to `where` for the first time
-# with something to write. Each forced point is one line of write_behind.py or sqlite_store.py.
+# A flusher that does `what` to itself (SIGKILL, SIGSTOP) when it first comes to `where` with
+# something to write. Each forced point is one line of write_behind.py or sqlite_store.py.
 FLUSHER = """
 import signal
 where, what = sys.argv[2], getattr(signal, sys.argv[3])
@@ -24,7 +24,7 @@ done = []
 def here(point):
     if point == where and not done:
         done.append(1)
-        os.kill(os.getpid(), what)
+        signal.pthread_kill(threading.get_ident(), what)  # this thread goes not one step further
 
 class Store(SQLiteStore):
     def save(self, values, position=None):
@@ -109,7 +109,7 @@ BAD_POINTS = ["a bad row is known", "a dead letter is written"]
 def test_a_flusher_killed_anywhere_loses_nothing_and_repeats_nothing(
     where, r, server, path, beside
 ):
-    """kill -9 at each forced point: every row has its last value, no change of a row shows twice."""
+    """kill -9 at each forced point: every row gets its last value, no change shows twice."""
     with closing(SQLiteStore(path, "rows")) as store:
         writes = WriteBehind(RedisCache(r, "shop"), store, batch=20, interval=3600)
         wait_until(lambda: "" if r.exists(writes._flusher) else "no flusher", 5, "flusher")
@@ -269,3 +269,22 @@ def written(writes, key, value):
     except redis.RedisError as error:
         return repr(error)
     return ""
+
+
+def test_a_full_server_still_flushes(path):
+    """Under noeviction a full memory refuses new writes, but the queue drains into the store."""
+    with rl.standalone(config={"maxmemory-policy": "noeviction"}) as lab:
+        client = lab.client()
+        with closing(SQLiteStore(path, "rows")) as store:
+            writes = WriteBehind(RedisCache(client, "shop"), store, interval=3600)
+            wait_until(lambda: "" if client.exists(writes._flusher) else "no flusher", 5, "flusher")
+            for number in range(30):
+                writes.set("a", number)
+            client.config_set("maxmemory", 1)
+            with pytest.raises(redis.OutOfMemoryError):
+                writes.set("a", 30)
+            client.delete(writes._flusher)
+            writes.flush()
+            assert rows_of(path) == {"a": 29}
+            client.config_set("maxmemory", 0)
+            writes.close()

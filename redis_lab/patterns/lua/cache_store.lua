@@ -1,21 +1,26 @@
--- Store a value as "<version> <expires> <cost> <payload>", unless it has been invalidated.
+-- Store a value as "<version> <expires> <cost> <payload>", unless it has been overtaken.
 -- KEYS[1] value, KEYS[2] claim (one slot), KEYS[3] version (single server only)
 -- ARGV[1] claim under which it was computed, "" to store in any case and end every claim,
--- ARGV[2] version, "" for the one of now (KEYS[3]), ARGV[3] ttl in ms, ARGV[4] "<cost> <payload>"
--- Reply: expires, microseconds of server time; 0 invalidated, nothing is stored; -1 no version key.
--- Atomic; the value expires, the claim is gone.
+-- ARGV[2] version, "" for the one of now (KEYS[3]), ARGV[3] ttl in ms, ARGV[4] "<cost> <payload>",
+-- ARGV[5] "missing": only if no value of this version has come in the meantime
+-- Reply: expires, in microseconds of server time; 0 invalidated or overtaken, nothing is stored;
+-- -1 no version key. Atomic; the value expires, the claim is gone.
 local version = ARGV[2]
 if KEYS[3] then
   local current = redis.call('GET', KEYS[3])
-  if not current and version == '' then
-    return -1
-  elseif version == '' then
+  if version == '' then
     version = current
+  end
+  if not version then
+    return -1
   elseif current ~= version then
     return 0
   end
 end
 if ARGV[1] ~= '' and redis.call('GET', KEYS[2]) ~= ARGV[1] then
+  return 0
+end
+if ARGV[5] == 'missing' and redis.call('GETRANGE', KEYS[1], 0, #version) == version .. ' ' then
   return 0
 end
 local now = redis.call('TIME')

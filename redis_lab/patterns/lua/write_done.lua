@@ -5,14 +5,17 @@
 -- Reply: how many were dropped
 -- Atomic: yes: a refused write is queued or a dead letter, never both, never neither.
 local entries = redis.call('XRANGE', KEYS[1], '-', ARGV[1])
+local last = entries[#entries]
+if ARGV[2] and last and last[1] == ARGV[1] then
+  redis.call('XADD', KEYS[3], '*', 'key', last[2][2], 'value', last[2][4],
+    '_id', last[1], '_error', ARGV[2])
+end
 for _, entry in ipairs(entries) do
-  local id, key, value = entry[1], entry[2][2], entry[2][4]
+  local id, key = entry[1], entry[2][2]
   if redis.call('HGET', KEYS[2], key) == id then
     redis.call('HDEL', KEYS[2], key)
   end
-  if ARGV[2] and id == ARGV[1] then
-    redis.call('XADD', KEYS[3], '*', 'key', key, 'value', value, '_id', id, '_error', ARGV[2])
-  end
-  redis.call('XDEL', KEYS[1], id)
 end
+redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[1])
+redis.call('XDEL', KEYS[1], ARGV[1])
 return #entries

@@ -5,31 +5,33 @@ from types import SimpleNamespace
 NOTEBOOK = "00"
 TITLE = "Gone for good"
 HINTS = (
-    "`lab.primary` has a `port`; read it before you stop.",
-    "Ask the system, not the object: a port where nobody listens refuses a connection.",
+    "`lab.primary` has a `pid` and a `port`; read them before you stop.",
+    "`psutil.pid_exists(pid)` asks the system. A closed port refuses a connection.",
     "`socket.create_connection(('127.0.0.1', port), timeout=1)` raises `ConnectionRefusedError` "
     "where nobody listens.",
 )
 WHY = (
-    "An object that says it stopped is a promise; a port is a fact. This course measures at the "
-    "server for the same reason."
+    "An object that says it stopped is a promise; the process table and the port are facts. This "
+    "course measures at the server for the same reason."
 )
 
 
 def stub(lab):
-    """Stop this lab; answer True only if nobody listens on its port any more."""
+    """Stop this lab; answer True only if its process is gone and its port is closed."""
 
 
 def solution(lab):
     import socket
 
-    port = lab.primary.port
+    import psutil
+
+    pid, port = lab.primary.pid, lab.primary.port
     lab.stop()
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
         return False
     except ConnectionRefusedError:
-        return True
+        return not psutil.pid_exists(pid)
 
 
 def wrong_takes_its_word(lab):
@@ -40,10 +42,9 @@ def wrong_takes_its_word(lab):
 
 def wrong_does_not_stop(lab):
     """is still running"""
-    import socket
+    import psutil
 
-    with socket.socket() as dialling:
-        return dialling.connect_ex(("127.0.0.1", lab.primary.port)) != 0
+    return not psutil.pid_exists(lab.primary.pid)
 
 
 def wrong_the_process_alone(lab):
