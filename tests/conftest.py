@@ -13,6 +13,7 @@ import psutil
 import pytest
 import redis
 
+from redis_lab import lab
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab import engine, processes, servers
 from redis_lab.lab.waiting import wait_until
@@ -66,6 +67,13 @@ def own_list_of_labs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REDIS_LAB_STATE", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture
+def labs_left():
+    """Call it for the labs of this process that began after the test did, and still run."""
+    before = lab.running()
+    return lambda: [each for each in lab.running() if each not in before]
 
 
 class Elsewhere:

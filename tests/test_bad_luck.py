@@ -75,13 +75,13 @@ def test_a_stranger_on_the_port_is_never_taken_for_ours(shape, stranger, monkeyp
     assert (other.client.config_get("*"), other.client.acl_list()) == before
 
 
-def test_a_port_that_is_always_taken_ends_the_start(listener, monkeypatch):
+def test_a_port_that_is_always_taken_ends_the_start(listener, monkeypatch, labs_left):
     """Twenty taken ports in a row are one error, and nothing keeps running."""
     taken = listener.getsockname()[1]
     monkeypatch.setattr(processes, "free_port", lambda: taken)
     with pytest.raises(rl.LabUnavailable, match="20 ports in a row were taken by other programs"):
         rl.replicated(replicas=1)
-    assert rl.lab.running() == ()
+    assert labs_left() == []
 
 
 def test_a_wrong_directive_after_a_taken_port_is_told_as_such(listener, monkeypatch):
@@ -144,13 +144,13 @@ def test_a_stranger_on_the_port_of_a_dead_node_is_not_asked(monkeypatch, strange
         ({"appendonly": "perhaps"}, "argument must be 'yes' or 'no'"),
     ],
 )
-def test_a_wrong_directive_is_told_in_the_words_of_the_server(shape, config, words):
+def test_a_wrong_directive_is_told_in_the_words_of_the_server(shape, config, words, labs_left):
     """The error is LabUnavailable and ValueError, and quotes the line and the complaint."""
     with pytest.raises(rl.LabUnavailable) as caught:
         getattr(rl, shape)(config=config)
     assert isinstance(caught.value, ValueError) and words in str(caught.value)
     assert "redis-1 did not start" in str(caught.value) and "redis.conf" not in str(caught.value)
-    assert rl.lab.running() == ()
+    assert labs_left() == []
 
 
 @pytest.mark.parametrize("name", ["port", "bind", "requirepass", "DIR", "user", "include"])
@@ -176,11 +176,11 @@ def test_a_value_with_a_line_break_is_refused(value):
         rl.standalone(config={"maxmemory": value})
 
 
-def test_a_config_that_breaks_the_forming_is_one_error():
+def test_a_config_that_breaks_the_forming_is_one_error(labs_left):
     """A server that starts but refuses what the lab needs: LabUnavailable with its words."""
     with pytest.raises(rl.LabUnavailable, match=r"can't be started: .*REPLICAOF"):
         rl.replicated(replicas=1, config={"rename-command": 'REPLICAOF ""'})
-    assert rl.lab.running() == ()
+    assert labs_left() == []
 
 
 # folders and disks

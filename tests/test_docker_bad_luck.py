@@ -230,7 +230,7 @@ def test_an_address_range_that_was_taken_is_given_up_for_another(monkeypatch):
         assert lab.client().set("a", "b")
 
 
-def test_ports_that_are_always_taken_end_the_start(monkeypatch):
+def test_ports_that_are_always_taken_end_the_start(monkeypatch, labs_left):
     """Some choices in a row are one error, and nothing stays."""
     with socket.socket() as taken:
         taken.bind((HERE, 0))
@@ -239,7 +239,7 @@ def test_ports_that_are_always_taken_end_the_start(monkeypatch):
         monkeypatch.setattr(compose, "free_port", lambda: taken.getsockname()[1])
         with pytest.raises(rl.LabUnavailable, match="2 choices of ports and addresses in a row"):
             rl.standalone()
-    assert rl.lab.running() == ()
+    assert labs_left() == []
 
 
 def test_a_port_taken_while_the_node_was_down_is_told():
@@ -258,11 +258,11 @@ def test_a_port_taken_while_the_node_was_down_is_told():
         assert lab.client().get("a") == "b"
 
 
-def test_a_wrong_directive_is_told_in_the_words_of_the_server():
+def test_a_wrong_directive_is_told_in_the_words_of_the_server(labs_left):
     """As on processes: LabUnavailable and ValueError, with the line."""
     with pytest.raises(rl.LabUnavailable, match=r"redis-1 did not start.*maxmemory lots") as caught:
         rl.replicated(replicas=1, config={"maxmemory": "lots"})
-    assert isinstance(caught.value, ValueError) and rl.lab.running() == ()
+    assert isinstance(caught.value, ValueError) and labs_left() == []
 
 
 # behind our back

@@ -381,7 +381,7 @@ def test_the_keyspace_tells_types_and_times(trial):
     assert keys["goes"][0] == "string" and 99 < keys["goes"][1] <= 100
 
 
-def test_stop_in_the_middle_leaves_no_server(monkeypatch):
+def test_stop_in_the_middle_leaves_no_server(monkeypatch, labs_left):
     """Ctrl-C while the answer runs ends the check, and what it had started."""
     begun = threading.Event()
 
@@ -397,5 +397,5 @@ def test_stop_in_the_middle_leaves_no_server(monkeypatch):
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         judge(TICKET, slow)
-    assert rl.lab.running() == ()
+    assert labs_left() == []
     assert sys.stdout is not None and not isinstance(sys.stdout, answers.Printed)

@@ -195,13 +195,13 @@ def test_module_files_are_found(bin, tmp_path, monkeypatch):
         servers.find_server(modules=["bloom"])
 
 
-def test_a_module_that_does_not_load_is_told(tmp_path, monkeypatch):
+def test_a_module_that_does_not_load_is_told(tmp_path, monkeypatch, labs_left):
     """The server's own words are in the error; nothing keeps running."""
     (tmp_path / "rejson.so").write_text("no module")
     monkeypatch.setenv("REDIS_LAB_MODULES", str(tmp_path))
     with pytest.raises(rl.LabUnavailable, match=r"did not start.*rejson.so"):
         rl.standalone(modules=["json"])
-    assert rl.lab.running() == ()
+    assert labs_left() == []
 
 
 @pytest.mark.parametrize("modules", ["json", ["JSON"], ["json", "nope"]])
@@ -209,9 +209,3 @@ def test_an_unknown_module_is_a_value_error(modules):
     """The names that there are stand in the message; a bare string is no list of names."""
     with pytest.raises(ValueError, match=r"modules: .*there are json, search, bloom"):
         rl.standalone(modules=modules)
-
-
-def test_docker_is_told_to_be_missing():
-    """Until there is a Docker runner, the error says so, and what to leave out."""
-    with pytest.raises(rl.LabUnavailable, match=r"processes only.*backend='docker'"):
-        rl.standalone(backend="docker")

@@ -8,7 +8,7 @@ must not be stale even then needs a short ttl.
 Keys, for namespace "ns" and key "a:b" (keys.py escapes both):
     ns:v:{a%3Ab}   the value: "<version> <expires> <cost> <payload>", times in µs, of the server
     ns:c:{a%3Ab}   the claim of the process that computes it
-    ns:tag:t       sorted set of the names that carry the tag t, by the time when they are gone
+    ns:tag:t       sorted set of the keys above that carry the tag t, by when they are gone
     ns:version     the version; a value of another version is void; the one key that stays
 """
 
@@ -31,7 +31,7 @@ from redis_lab.patterns.cached import cached
 from redis_lab.patterns.keys import escaped
 from redis_lab.patterns.scripting import Client, script
 
-_log = logging.getLogger("redis_lab.cache")
+_log = logging.getLogger("redis_lab.patterns.cache")
 
 
 class RedisCache:
@@ -116,7 +116,7 @@ class RedisCache:
                 Load(self, key, lambda: value, plan).put(payload)
             else:
                 version = self.version.ensured() if self.clustered else ""
-                self._store(name, "", version, plan.ttl, b"0 " + payload)
+                self._store(name, "", version, plan, b"0 " + payload)
         except FAILURES as error:
             self._failed(error)
 
@@ -162,7 +162,10 @@ class RedisCache:
         cache_bulk.drop_pattern(self, pattern)
 
     def invalidate_tag(self, tag: str) -> None:
-        """Drop the values that were stored with this tag."""
+        """Drop the values that were stored with this tag; what is being computed is not stored.
+
+        A key that was stored again without the tag goes too, until its first value would have.
+        """
         cache_bulk.drop_tag(self, tag)
 
     def invalidate_all(self) -> None:
@@ -186,6 +189,9 @@ class RedisCache:
         """The Redis keys of a value and of the claim on it; name: the key, escaped."""
         return f"{self.value_prefix}{{{name}}}", f"{self.claim_prefix}{{{name}}}"
 
+    def _tag_keys(self, plan: Plan) -> list[str]:
+        return [self.tag_prefix + tag for tag in plan.tags]
+
     def _plan(self, ttl: float | None, tags: Iterable[str] = ()) -> Plan:
         if isinstance(tags, str):
             raise TypeError("tags must be several str, not one")
@@ -203,13 +209,15 @@ class RedisCache:
         return payload
 
     def _store(
-        self, name: str, claim: str, version: Token, ttl: float, rest: bytes, mode: str = ""
+        self, name: str, claim: str, version: Token, plan: Plan, rest: bytes, mode: str = ""
     ) -> int:
         """Store, under this claim or, without one, in any case. µs when it expires; 0: refused."""
         if self.clustered and claim and self.version.fresh() != version:
             return 0
-        keys = [*self._keys(name)] if self.clustered else [*self._keys(name), self.version_key]
-        args = [claim, version, self._life(ttl), rest, mode]
+        keys = [*self._keys(name)]
+        if not self.clustered:
+            keys += [self.version_key, *self._tag_keys(plan)]
+        args = [claim, version, self._life(plan.ttl), rest, mode]
         while (expires := script("cache_store")(self.client, keys, args)) < 0:
             self.version.ensured()
         return int(expires)

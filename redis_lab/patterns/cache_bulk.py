@@ -43,25 +43,25 @@ def drop_pattern(cache: "RedisCache", pattern: str) -> None:
 
 def tag(cache: "RedisCache", name: str, plan: "Plan") -> None:
     """Note, before a value is computed, which tags it carries."""
-    life = plan.ttl + cache.load_timeout
-    keys = [cache.tag_prefix + each for each in plan.tags]
+    value, claim = cache._keys(name)
+    args = [value, round(plan.ttl * 1000), claim, round(cache.load_timeout * 1000)]
+    keys = cache._tag_keys(plan)
     for group in [[key] for key in keys] if cache.clustered else [keys] if keys else []:
-        script("cache_tag")(cache.client, group, [name, round(life * 1000)])
+        script("cache_tag")(cache.client, group, args)
 
 
 def drop_tag(cache: "RedisCache", name: str) -> None:
-    """Drop what carries a tag: by one script on a single server, else claim by claim."""
-    key, taken = cache.tag_prefix + escaped(name, "tag"), _BATCH
+    """Drop what carries a tag: by one script on a single server, else key by key."""
+    tag, taken = cache.tag_prefix + escaped(name, "tag"), _BATCH
     while taken == _BATCH:
         if cache.clustered:
-            members: Any = cache.client.zrange(key, 0, _BATCH - 1, withscores=True)
-            taken, names = len(members), [text(member) for member, _ in members]
-            drop(cache, names)
-            scores = [f"{score:.0f}" for _, score in members]
-            script("cache_untag")(cache.client, [key], [*chain(*zip(names, scores, strict=True))])
+            members: Any = cache.client.zrange(tag, 0, _BATCH - 1, withscores=True)
+            _unlink(cache, [(text(key),) for key, _ in members])
+            seen = [(key, f"{score:.0f}") for key, score in members]
+            script("cache_untag")(cache.client, [tag], [*chain.from_iterable(seen)])
+            taken = len(members)
         else:
-            args = [cache.value_prefix, cache.claim_prefix, _BATCH]
-            taken = script("cache_drop_tag")(cache.client, [key], args)
+            taken = script("cache_drop_tag")(cache.client, [tag], [_BATCH])
 
 
 def _unlink(cache: "RedisCache", groups: list[tuple[str, ...]]) -> None:

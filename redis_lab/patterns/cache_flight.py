@@ -52,6 +52,11 @@ class Here:
             flight = self.flights[what] = Flight()
             return flight, True
 
+    def close(self, what: What) -> None:
+        """Let nobody join any more: who comes now may come after an invalidation."""
+        with self.lock:
+            self.flights.pop(what, None)
+
     def leave(self, what: What, flight: Flight) -> None:
         """End a flight, or give up waiting for it: those who wait go on, and the next one leads."""
         with self.lock:

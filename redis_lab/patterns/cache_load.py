@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FAILURES = (RedisError, RedisClusterException)
 _BUSY, _CLAIMED = 0, 1
 _POLL = (0.002, 0.02)  # seconds between two looks at another process's claim: first, longest
-_log = logging.getLogger("redis_lab.cache")
+_log = logging.getLogger("redis_lab.patterns.cache")
 
 
 class Load:
@@ -49,7 +49,7 @@ class Load:
         here, found = self.cache._here, None
         while found is None:
             try:
-                self._know(version)
+                self._settle(version)
             except FAILURES as error:
                 return self.without_redis(error)
             what = (self.name, self.version)
@@ -102,7 +102,7 @@ class Load:
         """Store what is computed already, with its tags."""
         claim = self._seize()
         try:
-            self.cache._store(self.name, claim, self.version, self.plan.ttl, b"0 " + payload)
+            self.cache._store(self.name, claim, self.version, self.plan, b"0 " + payload)
         except FAILURES:
             self._release(claim)
             raise
@@ -141,14 +141,14 @@ class Load:
         payload, expires, cost = flight.outcome
         return Found(self._unpacked(payload), expires, cost)
 
-    def _know(self, version: Token | None) -> None:
-        """Note the version that a new value gets: of now, made where there is none."""
+    def _settle(self, version: Token | None) -> None:
+        """Know the version that a new value gets: of now, made where there is none."""
         if version is None or self.cache.clustered:
             version = self.cache.version.ensured()
         self.version = version
 
     def _seize(self) -> str:
-        self._know(None)
+        self._settle(None)
         claim = self._claim("seize")
         assert claim
         return claim
@@ -184,13 +184,14 @@ class Load:
         except BaseException:
             self._release(claim)
             raise
+        cache._here.close((self.name, self.version))
         cost, expires = round((time.perf_counter() - started) * 1e6), 0
         if payload is None:
             valid = self._release(claim)
         else:
             try:
-                rest, ttl = b"%d %b" % (cost, payload), self.plan.ttl
-                expires = cache._store(self.name, claim, self.version, ttl, rest, self.mode)
+                rest = b"%d %b" % (cost, payload)
+                expires = cache._store(self.name, claim, self.version, self.plan, rest, self.mode)
             except FAILURES as error:
                 cache._failed(error)
             if not (valid := expires > 0):

@@ -23,6 +23,12 @@ class Version:
     def __init__(self, client: Client, key: str, options: dict[str, Any]):
         self.client, self.key, self.options = client, key, options
         self._kept: tuple[Token | None, float] = (None, 0.0)
+        self._since = 0.0  # an answer asked for before then may be old
+
+    def forget(self) -> None:
+        """A new token is known to be there: ask for it the next time."""
+        self._since = time.monotonic()
+        self._kept = (None, 0.0)
 
     def kept(self) -> Token | None:
         """The token as it was at most 1 s ago; None where there is none."""
@@ -51,7 +57,9 @@ class Version:
         return token
 
     def _keep(self, token: Token | None, asked: float) -> Token | None:
-        self._kept = (token, asked + _KEPT if token else 0.0)
+        if asked >= self._since:
+            self._since = asked
+            self._kept = (token, asked + _KEPT if token else 0.0)
         return token
 
 

@@ -1,6 +1,6 @@
 """Storing many values: a thousand in a script, the next thousand made while the server works.
 
-A value that is being computed meanwhile is not stored over one that came this way.
+A value that is being computed because there was none is not stored over one that came this way.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -175,10 +175,8 @@ class MultiLevelCache:
     def _changed(self, names: list[bytes] | None) -> None:
         """Redis says that these keys changed; None: all of them."""
         if names is None or self.cache.version_key.encode() in names:
+            self.cache.version.forget()  # on a Cluster it would know the old one for up to 1 s
             self._tier.drop()
-            if self.cache.clustered:  # there the RedisCache knows the old version for up to 1 s
-                self.cache.version.fresh()
-                self._tier.drop()
         else:
             start = len(self.cache.value_prefix.encode()) + 1
             keys = (unescaped(name[start:-1].decode("utf-8", "replace")) for name in names)

@@ -424,19 +424,23 @@ def test_tags_clean_up_after_themselves(r, clock):
     cache.set("long", 1, ttl=1000, tags=["t"])
     clock.advance(12)
     cache.set("new", 1, ttl=20, tags=["t"])
-    assert set(r.zrange("ns:tag:t", 0, -1)) == {"long", "new"}
+    assert set(r.zrange("ns:tag:t", 0, -1)) == {"ns:v:{long}", "ns:v:{new}"}
     assert 900_000 < r.pttl("ns:tag:t") <= 1_001_000
 
 
 def test_a_tag_noted_again_is_not_forgotten(r, clock):
     """On a cluster a tag forgets what was dropped, but not what was stored again meanwhile."""
-    note = lambda ttl: script("cache_tag")(r, ["ns:tag:t"], ["k", ttl])  # noqa: E731
-    note(10_000)
-    seen = r.zscore("ns:tag:t", "k")
-    note(5_000)  # in the same microsecond, and for less time
-    assert script("cache_untag")(r, ["ns:tag:t"], ["k", f"{seen:.0f}"]) == 0
-    assert script("cache_untag")(r, ["ns:tag:t"], ["k", r.zscore("ns:tag:t", "k")]) == 1
-    assert not r.exists("ns:tag:t")
+
+    def seen():
+        keys = r.zrange("ns:tag:t", 0, -1, withscores=True)
+        return [part for key, score in keys for part in (key, f"{score:.0f}")]
+
+    script("cache_tag")(r, ["ns:tag:t"], ["value", 10_000, "claim", 2000])
+    before = seen()
+    script("cache_tag")(r, ["ns:tag:t"], ["value", 5000, "claim", 1000])  # in the same microsecond
+    assert before[::2] == ["claim", "value"] == seen()[::2]
+    assert script("cache_untag")(r, ["ns:tag:t"], before) == 0
+    assert script("cache_untag")(r, ["ns:tag:t"], seen()) == 2 and not r.exists("ns:tag:t")
 
 
 def test_warm_stores_many(cache, client):
@@ -449,6 +453,22 @@ def test_warm_stores_many(cache, client):
     cache.invalidate("a")
     assert cache.get_or_set("a", lambda: cache.warm({"a": "newer"}) and "older") == "older"
     assert cache.get("a") == "newer"
+
+
+def test_warm_that_fails_midway_harms_nobody(cache):
+    """The error surfaces, what had gone out may be there, and the connections are sound."""
+
+    def items():
+        for number in range(2500):
+            if number == 2200:
+                raise ZeroDivisionError
+            yield f"k{number}", number
+
+    with pytest.raises(ZeroDivisionError):
+        cache.warm(items())
+    assert cache.get("k0") == 0 and cache.get("k2100") is None
+    for _ in range(3):
+        assert cache.client.ping() and cache.get("k999") == 999
 
 
 def test_jitter_spreads_the_ends(client):

@@ -1,5 +1,5 @@
 -- Store a value as "<version> <expires> <cost> <payload>", unless it has been overtaken.
--- KEYS[1] value, KEYS[2] claim (one slot), KEYS[3] version (single server only)
+-- KEYS[1] value, KEYS[2] claim (one slot); on a single server KEYS[3] version, KEYS[4..] tags
 -- ARGV[1] claim under which it was computed, "" to store in any case and end every claim,
 -- ARGV[2] version, "" for the one of now (KEYS[3]), ARGV[3] ttl in ms, ARGV[4] "<cost> <payload>",
 -- ARGV[5] "missing": only if no value of this version has come in the meantime
@@ -28,4 +28,7 @@ local expires = now[1] * 1000000 + now[2] + ARGV[3] * 1000
 local value = version .. string.format(' %.0f ', expires) .. ARGV[4]
 redis.call('SET', KEYS[1], value, 'PX', ARGV[3])
 redis.call('UNLINK', KEYS[2])
+for at = 4, #KEYS do
+  redis.call('ZREM', KEYS[at], KEYS[2])
+end
 return expires

@@ -1,5 +1,5 @@
--- Forget names that a tag lists, but for those that were noted again in the meantime.
--- KEYS[1] tag; ARGV name, score as it was read, name, score, ...
+-- Forget keys that a tag lists, but for those that were noted again in the meantime.
+-- KEYS[1] tag; ARGV key, score as it was read, key, score, ...
 -- Reply: how many were forgotten. Atomic; the tag keeps its time to live.
 local forgotten = 0
 for at = 1, #ARGV, 2 do
