@@ -18,6 +18,9 @@ from redis_lab.errors import LabUnavailable
 from redis_lab.lab import engine, processes, servers
 from redis_lab.lab.waiting import wait_until
 
+# Whoever runs the tests in a shell's background has Ctrl-C ignored, which children inherit.
+HEAD = "import redis_lab as rl, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+
 
 def on_docker() -> bool:
     """Whether labs run in containers here, unless a test says otherwise."""
@@ -88,7 +91,7 @@ class Elsewhere:
         """Run a program that has redis_lab as rl; read from its stdout, write to its stdin."""
         places = {"TMPDIR": str(self.tmp), "REDIS_LAB_STATE": str(self.state)}
         process = subprocess.Popen(
-            [sys.executable, "-c", f"import redis_lab as rl\n{program}"],
+            [sys.executable, "-c", f"{HEAD}\n{program}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
