@@ -159,13 +159,13 @@ def fake(tmp_path):
     [
         ("echo \"docker: 'compose' is not a docker command\" >&2; exit 1", "here it is missing"),
         ("echo 1.29.2; exit", "here it is version 1.29.2"),
-        ("echo v2.19.0; exit", "here it is version 2.19.0"),
+        ("echo v2.23.0; exit", "here it is version 2.23.0"),
     ],
 )
 def test_a_compose_that_is_missing_or_old_is_told(elsewhere, fake, version, words):
     """What is needed, what is here, and the package that has it."""
     error = told(elsewhere, PATH=fake(f'[ "$2" != version ] || {{ {version}; }}'))
-    assert "Compose 2.20 or newer is needed" in error and words in error
+    assert "Compose 2.23.1 or newer is needed" in error and words in error
 
 
 def test_no_docker_command_is_told(elsewhere, tmp_path):

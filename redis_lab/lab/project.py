@@ -131,10 +131,10 @@ def _require_compose() -> None:
         timeout=TIMEOUT,
     )
     version = asked.stdout.strip().lstrip("v")
-    if asked.returncode or numbers(version) < (2, 20):
+    if asked.returncode or numbers(version) < (2, 23, 1):
         have = f"version {version}" if not asked.returncode else "missing"
         raise LabUnavailable(
-            f"Docker Compose 2.20 or newer is needed; here it is {have}. Install the plugin "
+            f"Docker Compose 2.23.1 or newer is needed; here it is {have}. Install the plugin "
             f"docker-compose-v2 (docker-compose in Debian 13). {WITHOUT}"
         )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from redis_lab.patterns.cache import RedisCache as RedisCache
     from redis_lab.patterns.event_store import Event as Event
     from redis_lab.patterns.event_store import EventStore as EventStore
+    from redis_lab.patterns.event_store import Snapshot as Snapshot
     from redis_lab.patterns.leaderboard import Entry as Entry
     from redis_lab.patterns.leaderboard import Leaderboard as Leaderboard
     from redis_lab.patterns.lock import RedisLock as RedisLock
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "analytics": ("RealTimeAnalytics", "Stats"),
     "cache": ("CacheStats", "JSON", "RedisCache"),
-    "event_store": ("Event", "EventStore"),
+    "event_store": ("Event", "EventStore", "Snapshot"),
     "leaderboard": ("Entry", "Leaderboard"),
     "lock": ("RedisLock",),
     "multilevel": ("MultiLevelCache",),

@@ -26,10 +26,10 @@ from redis_lab.patterns.cache_flight import Here
 from redis_lab.patterns.cache_load import FAILURES, Load, is_due
 from redis_lab.patterns.cache_read import Reader
 from redis_lab.patterns.cache_value import JSON, CacheStats, Found, Loader, Plan, Serializer, Token
-from redis_lab.patterns.cache_version import ServerClock
 from redis_lab.patterns.cached import cached
 from redis_lab.patterns.keys import escaped
 from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.server_clock import ServerClock
 
 _log = logging.getLogger("redis_lab.patterns.cache")
 

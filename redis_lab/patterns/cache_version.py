@@ -1,4 +1,4 @@
-"""What a cache knows of its server: the namespace's version, and the server's time."""
+"""The version of a cache's namespace: one key that makes all its values void when it changes."""
 
 import secrets
 import time
@@ -9,7 +9,6 @@ from redis_lab.patterns.keys import text
 from redis_lab.patterns.scripting import Client, script
 
 _KEPT = 1.0  # seconds for which a process may go on with the version it knows, on a Cluster
-_ESTIMATE = 60.0  # seconds between two questions for the server's time
 
 
 class Version:
@@ -61,25 +60,3 @@ class Version:
             self._since = asked
             self._kept = (token, asked + _KEPT if token else 0.0)
         return token
-
-
-class ServerClock:
-    """The server's time without a trip: the monotonic clock plus an offset, asked once a minute.
-
-    The clock of this machine may be an hour off, or be set while we look: it plays no part. On a
-    Cluster it is the time of one node; the others are taken to agree.
-    """
-
-    def __init__(self, client: Client):
-        self.client = client
-        self._offset = self._until = 0.0
-
-    def now(self) -> float:
-        """Microseconds since 1970, as the server sees it, give or take half a round trip."""
-        now = time.monotonic()
-        if now >= self._until:
-            seconds, micros = self.client.time()
-            answered = time.monotonic()
-            self._offset = seconds * 1e6 + micros - (now + answered) / 2 * 1e6
-            self._until, now = answered + _ESTIMATE, answered
-        return now * 1e6 + self._offset

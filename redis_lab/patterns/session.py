@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redis_lab.errors import ValueTooLarge, VersionConflict
-from redis_lab.patterns.cache_version import ServerClock
 from redis_lab.patterns.checks import seconds, whole
 from redis_lab.patterns.keys import escaped, text
 from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.server_clock import ServerClock
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}\.[0-9a-f]{3}[0-9]{13,15}")
 _DECODER = json.JSONDecoder()  # json.loads looks for encodings and white space as well: 1 µs

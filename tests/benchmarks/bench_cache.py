@@ -90,7 +90,7 @@ def test_hit(lab, r):
         **hit_peers(lab),
     }
     floors = {"ours, get": 0.95, "ours, cached": 0.95, "ours, cached, early": 0.90}
-    compare("cached call, hit", "raw GET + json.loads", ways, floors, blocks=200)
+    compare("cached call, hit", "raw GET + json.loads", ways, floors, blocks=1000)
 
 
 COMMON = """

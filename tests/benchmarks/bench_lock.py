@@ -66,7 +66,7 @@ def test_lock_and_unlock(r):
         "SET NX + EVALSHA",
         {"SET NX + EVALSHA": raw, ours: pair(RedisLock(r, "ours")), **peers(r)},
         floors={ours: 0.90},
-        blocks=120,
+        blocks=600,
     )
 
 

@@ -102,4 +102,4 @@ def test_other_answers(r):
         ways[f"{kind.__name__} peek"] = lambda peek=limiter.peek: peek("ann")
     log = SlidingLog(r, "moving", 100_000, 0.05)
     ways["SlidingLog that drops old units"] = lambda: log.hit("ann")
-    compare("rate limit, other answers", RAW, ways, blocks=20)
+    compare("rate limit, other answers", RAW, ways, blocks=100)

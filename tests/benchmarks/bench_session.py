@@ -40,5 +40,5 @@ def test_load_and_touch(r):
             "HGETALL, EXPIRE (pipeline)": two_commands,
         },
         floors={"SessionStore.load": 0.95},
-        blocks=200,
+        blocks=1000,
     )
