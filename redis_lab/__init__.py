@@ -4,6 +4,7 @@ Names are looked up when they are first used, so that `import redis_lab` stays a
 redis`.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -67,3 +68,5 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: Any) -> None:
     """Register %redis and %%redis: what `%load_ext redis_lab` calls."""
     import_module("redis_lab.magics").register(shell)
+    if path := os.environ.get("REDIS_LAB_COMMANDS_RUN"):
+        import_module("redis_lab.course.coverage").watch(shell, path)

@@ -95,6 +95,44 @@ def verify(
         raise typer.Exit(1)
 
 
+@course.command(epilog="Example: redis-lab coverage 01 06")
+def coverage(
+    numbers: Annotated[list[str] | None, typer.Argument(metavar="NN")] = None,
+) -> None:
+    """Run notebooks 00 to 14, or those named, and tell which commands of Redis they teach.
+
+    Of each group of data commands: run in a notebook, only explained in one's table, or missing.
+    """
+    from redis_lab.course import coverage
+    from redis_lab.course.catalogue import verdicts
+
+    chosen = [
+        (entry, reason)
+        for entry, reason in verdicts()
+        if (entry.number in numbers if numbers else entry.number <= "14")
+    ]
+    if unknown := set(numbers or ()) - {entry.number for entry, _ in chosen}:
+        raise typer.BadParameter(f"there is no notebook {', '.join(sorted(unknown))}")
+    ran = {}
+    for entry, reason in chosen:
+        if reason:
+            typer.echo(f"{entry.path.name}: not run: {reason}")
+            continue
+        with busy(f"Running {entry.path.name}"):
+            ran[entry.number] = coverage.run(entry)
+    found = coverage.taught(coverage.of_this_server(), [entry for entry, _ in chosen], ran)
+    rows = []
+    for group in coverage.GROUPS:
+        those = [each for each in found if each.group == group]
+        run = sum(bool(each.run_in) for each in those)
+        told = sum(bool(each.explained_in) and not each.run_in for each in those)
+        missing = [each.command for each in those if not (each.run_in or each.explained_in)]
+        rows.append((group, len(those), run, told, ", ".join(missing)))
+    table(("group", "commands", "run", "explained", "missing"), rows)
+    covered = sum(bool(each.run_in or each.explained_in) for each in found)
+    typer.echo(f"{covered} of {len(found)} commands: {covered / len(found):.0%}")
+
+
 def _work() -> Path:
     """The learner's copy: this folder if it is one, else work in it."""
     from redis_lab.course.work import MEMORY

@@ -20,7 +20,10 @@ from redis_lab.lab import guard
 from redis_lab.lab.waiting import wait_until
 
 CLI = [sys.executable, "-m", "redis_lab.cli"]
-COMMANDS = ("doctor", "lab", "up", "status", "down", "list", "progress", "reset", "verify")
+COMMANDS = (
+    *("doctor", "lab", "up", "status", "down"),
+    *("list", "progress", "reset", "verify", "coverage"),
+)
 NODES = {"standalone": 1, "sentinel": 6}
 
 
@@ -467,3 +470,13 @@ def test_verify_fails_where_an_exercise_cant_be_judged(place):
     """Without a server nothing is proved, and the exit code says so."""
     said = place.run("verify", "start.one_trip", REDIS_LAB_SERVER="/nowhere/redis-server")
     assert said.returncode == 1 and "not judged" in said.out
+
+
+def test_coverage_tells_what_a_notebook_runs_and_what_is_missing(place):
+    """A row for each group, and a sum; an unknown number is wrong usage."""
+    said = place.run("coverage", "00")
+    assert said.returncode == 0, said.err
+    assert re.search(r"string\s+\d+\s+[1-9]\d*\s+0\s+.*\bLCS\b", said.out)
+    assert re.search(r"\d+ of \d+ commands: \d+%", said.out)
+    wrong = place.run("coverage", "99")
+    assert wrong.returncode == 2 and "no notebook 99" in wrong.err

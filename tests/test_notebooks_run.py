@@ -12,13 +12,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from redis_lab.course import coverage
 from redis_lab.course.catalogue import Entry, can_run, notebooks
 from redis_lab.course.execute import CELL_TIMEOUT, execute
 from redis_lab.lab.engine import find_image
-from redis_lab.lab.servers import Server, find_server
+from redis_lab.lab.servers import Server, find_server, numbers
 
 pytestmark = pytest.mark.notebooks
 ENTRIES = notebooks()
+NEWEST = (8, 10)  # whose commands all of them run
 ON_DOCKER = os.environ.get("REDIS_LAB_BACKEND") == "docker"
 
 
@@ -52,17 +54,27 @@ def test_on_docker_no_notebook_is_skipped():
 
 
 def test_nbval_runs_every_cell(entry, labs, tmp_path):
-    """Under nbval each code cell passes; an xfail, an xpass or a skipped cell is a failure."""
-    report = tmp_path / "report.xml"
+    """Under nbval each code cell passes; an xfail, an xpass or a skipped cell is a failure.
+
+    The table of commands has its dots before those that ran, and before no others.
+    """
+    report, noted = tmp_path / "report.xml", tmp_path / "commands.json"
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "--nbval-lax"]
     command += ["--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}"]
     command += [f"--junitxml={report}", "-q", str(entry.path)]
-    done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True)
+    environment = {**os.environ, coverage.VARIABLE: str(noted)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     cells = ElementTree.parse(report).getroot().findall(".//testcase")
     troubled = [cell.get("name") for cell in cells if len(cell)]
     code = [cell for cell in nbformat.read(entry.path, 4).cells if cell.cell_type == "code"]
     assert not troubled and done.returncode == 0, f"{troubled}\n{done.stdout[-6000:]}"
     assert len(cells) == len(code)
+    ran, told = coverage.run_by(noted), coverage.listed(entry.path)
+    dotted = {command for command, dot in told.items() if dot}
+    assert ran
+    assert sorted(ran & set(told) - dotted) == []
+    if numbers(server().version) >= NEWEST:
+        assert sorted(dotted - ran) == []
     assert not list(labs.glob("*.json"))
 
 

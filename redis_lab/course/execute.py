@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,11 @@ def source_hash(notebook: Any) -> str:
     return hashlib.sha256(repr(written).encode()).hexdigest()[:16]
 
 
-def execute(notebook: Any, folder: Path) -> float:
+def execute(notebook: Any, folder: Path, environment: Mapping[str, str] | None = None) -> float:
     """Run all cells in a kernel of its own, outputs into the notebook; seconds it took.
 
-    folder: the kernel's working directory. Raises nbclient's CellExecutionError at the first cell
-    that fails, CellTimeoutError after 60 s in one cell.
+    folder: the kernel's working directory. environment: what its own adds to ours. Raises
+    nbclient's CellExecutionError at the first cell that fails, CellTimeoutError after 60 s in one.
     """
     from nbclient import NotebookClient
 
@@ -48,11 +49,13 @@ def execute(notebook: Any, folder: Path) -> float:
         kernel_name="python3",
         record_timing=False,
         store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],  # else it warns of TCP, where a learner sees it
         resources={"metadata": {"path": str(folder)}},
     )
     started = time.perf_counter()
     # Its attempts and labs are no learner's: the record of whoever runs this stays as it is.
-    client.execute(env={**os.environ, "REDIS_LAB_STATE": str(folder / "state")})
+    state = {"REDIS_LAB_STATE": str(folder / "state")}
+    client.execute(env={**os.environ, **state, **(environment or {})})
     return time.perf_counter() - started
 
 
