@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from redis_lab.lab import engine, processes, servers
 from redis_lab.lab.waiting import wait_until
 
 # Whoever runs the tests in a shell's background has Ctrl-C ignored, which children inherit.
-HEAD = "import redis_lab as rl, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def on_docker() -> bool:
@@ -91,7 +93,7 @@ class Elsewhere:
         """Run a program that has redis_lab as rl; read from its stdout, write to its stdin."""
         places = {"TMPDIR": str(self.tmp), "REDIS_LAB_STATE": str(self.state)}
         process = subprocess.Popen(
-            [sys.executable, "-c", f"{HEAD}\n{program}"],
+            [sys.executable, "-c", f"import redis_lab as rl\n{program}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -4,7 +4,6 @@ import _thread
 import contextlib
 import inspect
 import re
-import signal
 import sys
 import threading
 import time
@@ -386,7 +385,6 @@ def test_the_keyspace_tells_types_and_times(trial):
 
 def test_stop_in_the_middle_leaves_no_server(monkeypatch, labs_left):
     """Ctrl-C while the answer runs ends the check, and what it had started."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     begun = threading.Event()
 
     def slow(r, desk):

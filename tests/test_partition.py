@@ -1,5 +1,7 @@
 """Partitions: who still reaches whom, what clients on each side are told, what is left of it."""
 
+import contextlib
+
 import pytest
 import redis
 
@@ -30,8 +32,14 @@ def never(reached, what):
 
 
 def until_replaced(lab, old):
-    until(lambda: lab.primary is not old, f"another primary than {old.name}")
+    until(lambda: named(lab) not in (None, old), f"another primary than {old.name}")
     lab.wait_healthy(PATIENCE)
+
+
+def named(lab):
+    """The primary, or None while a vote goes on and no majority names one."""
+    with contextlib.suppress(rl.LabUnavailable):
+        return lab.primary
 
 
 def link(replica):

@@ -62,6 +62,8 @@ def restart(lab: "Topology", node: Node) -> None:
     require_own(lab)
     lab._record("restart", node)
     lab._runner.restart(node)
+    if node.last_role == "sentinel":
+        formation.set_periods([node], formation.calm(lab._shape))
     lab._note(url=lab.url, cli=lab.cli())
     separate(lab)
     reunite(lab, [node])
@@ -113,7 +115,7 @@ def quicken(lab: "Topology") -> bool:
 
 def calm(lab: "Topology") -> None:
     """Sentinel's own periods again."""
-    formation.set_periods(health.in_service(lab.sentinels), formation.CALM)
+    formation.set_periods(health.in_service(lab.sentinels), formation.calm(lab._shape))
 
 
 def require_own(lab: "Topology") -> None:
@@ -159,11 +161,11 @@ def _by_sentinel(lab: "Topology", heir: Node | None) -> None:
     try:
         wait_until(lambda: _preferred(watching[0], heir), FAILOVER_TIMEOUT, "choice of replica")
         # What it knows of a replica is too old for it after three of its periods: long ones first.
-        formation.set_periods(watching[:1], formation.CALM)
+        formation.set_periods(watching[:1], formation.calm(lab._shape))
         wait_until(lambda: _refusal(watching[0]), FAILOVER_TIMEOUT, "failover")
         wait_until(lambda: _named(lab, heir), FAILOVER_TIMEOUT, "failover")
     finally:
-        formation.set_periods(watching[:1], formation.CALM)
+        formation.set_periods(watching[:1], formation.calm(lab._shape))
         with suppress(RedisError):
             heir.tell("CONFIG", "SET", "replica-priority", priority)
 

@@ -113,7 +113,7 @@ def test_sentinel_against_default_periods():
 
     def plain() -> float:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(formation, "EAGER", formation.CALM)
+            patch.setattr(formation, "EAGER", ("PING-PERIOD", 1000))
             return start_and_stop(rl.sentinel)[0]
 
     ours, theirs = median(lambda: start_and_stop(rl.sentinel)[0]), median(plain, 3)
