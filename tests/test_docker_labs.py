@@ -12,6 +12,7 @@ import pytest
 import redis
 
 import redis_lab as rl
+from redis_lab import lab
 from redis_lab.lab import engine, guard
 from redis_lab.lab.waiting import wait_until
 
@@ -357,3 +358,10 @@ def test_a_sweep_spares_what_is_not_ours(elsewhere):
             for network in made:
                 api.remove_network(network["Id"])
     assert redis.from_url(url).ping() and len(elsewhere.servers()) == 1
+
+
+def test_notebooks_are_measured_by_the_image():
+    """Whether one can run, and the stamp of its outputs, are about the server in the container."""
+    (server,) = lab.servers_here()
+    assert server == engine.find_image()
+    assert {"json", "search"} <= set(server.modules)

@@ -15,8 +15,9 @@ import pytest
 from redis_lab.course import coverage
 from redis_lab.course.catalogue import Entry, can_run, notebooks
 from redis_lab.course.execute import CELL_TIMEOUT, execute
+from redis_lab.lab import servers_here
 from redis_lab.lab.engine import find_image
-from redis_lab.lab.servers import Server, find_server, numbers
+from redis_lab.lab.servers import numbers
 
 pytestmark = pytest.mark.notebooks
 ENTRIES = notebooks()
@@ -24,15 +25,10 @@ NEWEST = (8, 10)  # whose commands all of them run
 ON_DOCKER = os.environ.get("REDIS_LAB_BACKEND") == "docker"
 
 
-def server() -> Server:
-    """The one that the labs of a notebook get."""
-    return find_image() if ON_DOCKER else find_server()
-
-
 @pytest.fixture(params=ENTRIES, ids=lambda entry: entry.path.stem)
 def entry(request) -> Entry:
     """A notebook that can run on the server here; others are skipped by name and reason."""
-    if reason := can_run(request.param, server()):
+    if reason := can_run(request.param, servers_here()[0]):
         pytest.skip(f"{request.param.path.name}: {reason}")
     return request.param
 
@@ -73,7 +69,7 @@ def test_nbval_runs_every_cell(entry, labs, tmp_path):
     dotted = {command for command, dot in told.items() if dot}
     assert ran
     assert sorted(ran & set(told) - dotted) == []
-    if numbers(server().version) >= NEWEST:
+    if numbers(servers_here()[0].version) >= NEWEST:
         assert sorted(dotted - ran) == []
     assert not list(labs.glob("*.json"))
 

@@ -133,12 +133,11 @@ def can_run(entry: Entry, server: Any) -> str:
 
 def verdicts() -> list[tuple[Entry, str]]:
     """Every shipped notebook, with why it can't run on any server here; "" where it can."""
-    from redis_lab.lab import servers
+    from redis_lab import lab
 
     here: list[Any] = []
     with contextlib.suppress(LabUnavailable):
-        here = servers.candidates()
-    here.sort(key=lambda server: servers.numbers(server.version), reverse=True)
+        here = lab.servers_here()
     return [(entry, _reason(entry, here or [None])) for entry in notebooks()]
 
 

@@ -20,7 +20,8 @@ from typing import Any
 import nbformat
 
 import redis_lab
-from redis_lab.lab.servers import OLDEST, find_server
+from redis_lab.lab import servers_here
+from redis_lab.lab.servers import OLDEST
 
 CELL_TIMEOUT = 60
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -70,7 +71,8 @@ def store(path: Path) -> float:
     notebook.metadata.kernelspec = KERNEL
     notebook.metadata.language_info = {"name": "python"}
     facts = notebook.metadata.redis_lab
-    server = find_server(facts.get("min_version", OLDEST), facts.get("modules", ()))
+    needs = facts.get("min_version", OLDEST), facts.get("modules", ())
+    server = next(each for each in servers_here() if not each.lacks(*needs))
     facts["stamp"] = {
         "server": f"{server.name} {server.version}",
         "redis-py": version("redis"),

@@ -132,14 +132,25 @@ def running() -> tuple[Topology, ...]:
     return tuple(_started)
 
 
+def servers_here() -> list[servers.Server]:
+    """What a lab could run on: with REDIS_LAB_BACKEND=docker the image's server, else all here.
+
+    The newest first. Raises LabUnavailable for an image that is not here.
+    """
+    if _backend({}) == "docker":
+        from redis_lab.lab import engine
+
+        return [engine.find_image()]
+    here = servers.candidates()
+    return sorted(here, key=lambda server: servers.numbers(server.version), reverse=True)
+
+
 def _start(
     name: str, nodes: tuple[shapes.NodeSpec, ...], more: dict[str, Any], options: Options
 ) -> Topology:
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(f"unknown option {', '.join(sorted(unknown))}")
-    backend = options.get("backend") or os.environ.get("REDIS_LAB_BACKEND") or "process"
-    if backend not in BACKENDS:
-        raise ValueError(f"backend: {backend!r}; there are {' and '.join(map(repr, BACKENDS))}")
+    backend = _backend(options)
     shape = shapes.Shape(name, nodes, shapes.checked_config(options.get("config")), **more)
     modules = options.get("modules", ())
     detached = options.get("detached", False)
@@ -182,6 +193,13 @@ def _bring_up(lab: Topology) -> None:
         finally:
             lab.stop()
         raise
+
+
+def _backend(options: Options) -> str:
+    backend = options.get("backend") or os.environ.get("REDIS_LAB_BACKEND") or "process"
+    if backend not in BACKENDS:
+        raise ValueError(f"backend: {backend!r}; there are {' and '.join(map(repr, BACKENDS))}")
+    return backend
 
 
 def _runner(backend: str, shape: shapes.Shape, min_version: str, modules: Sequence[str]) -> Any:
