@@ -16,7 +16,7 @@ from typing import Any
 from redis_lab.errors import ValueTooLarge
 from redis_lab.patterns.checks import number, one_of, positive, seconds, whole
 from redis_lab.patterns.keys import escaped, text
-from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.scripting import Client, checked_client, script
 
 PERIODS = {"hourly": 3600, "daily": 86400}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,7 +67,7 @@ class RealTimeAnalytics:
         keep: int = 1000,
         max_bytes: int = 65_536,
     ):
-        self.client = client
+        self.client = checked_client(client)
         self.namespace = namespace
         self.retention = seconds("retention", retention)
         self.capacity = whole("capacity", capacity)

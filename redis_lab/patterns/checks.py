@@ -3,13 +3,19 @@
 import math
 from typing import Any
 
+LONGEST = 50 * 365 * 86400  # seconds: a float still holds twice that to the microsecond
+
 
 def number(argument: str, value: Any) -> float:
     """The value, a finite int or float. Raises TypeError, ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{argument} must be a number, not {type(value).__name__}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{argument} must be finite, not {value}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise ValueError(f"{argument} must be finite, and no larger than a float can be")
     return value
 
 
@@ -30,9 +36,11 @@ def whole(argument: str, value: Any, least: int = 1) -> int:
 
 
 def seconds(argument: str, value: Any, least: float = 0.001) -> float:
-    """The value, seconds of at least `least` (Redis keeps time to live in ms)."""
+    """The value, seconds from `least` (Redis keeps time to live in ms) to 50 years."""
     if number(argument, value) < least:
         raise ValueError(f"{argument} must be at least {least:g} s, not {value}")
+    if value > LONGEST:
+        raise ValueError(f"{argument} must be at most 50 years, not {value} s")
     return value
 
 

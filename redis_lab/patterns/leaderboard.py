@@ -12,7 +12,7 @@ from typing import Any
 
 from redis_lab.patterns.checks import number, one_of, whole
 from redis_lab.patterns.keys import escaped, tagged, text
-from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.scripting import Client, checked_client, script
 
 LARGEST = 2**53 - 1  # 2**53 + 1 is 2**53 again: an increment would be lost unseen
 _TURN = 12  # hex digits: 281 million million changes
@@ -43,7 +43,7 @@ class Leaderboard:
     """
 
     def __init__(self, client: Client, name: str, *, ties: str = "earlier"):
-        self.client = client
+        self.client = checked_client(client)
         self.name = name
         self.ties = one_of("ties", ties, ("earlier", "name"))
         self._board = f"{tagged(name)}:{ties}"
@@ -84,7 +84,7 @@ class Leaderboard:
         return self._entries(first, zip(flat[::2], flat[1::2], strict=True))
 
     def remove(self, member: str) -> bool:
-        """Take the member off the board; False for an unknown one."""
+        """Take the member off the board; False for one that is not there (any more)."""
         return bool(_REMOVE(self.client, self._keys, (_checked(member),)))
 
     def trim(self, n: int) -> int:

@@ -21,7 +21,7 @@ from redis_lab.patterns.blocking import longest_block
 from redis_lab.patterns.checks import seconds
 from redis_lab.patterns.keys import tagged, text
 from redis_lab.patterns.renewal import Hold
-from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.scripting import Client, checked_client, script
 
 _BUDGET = 5  # commands that one waiter may send within any second
 _WAITED = "+"  # behind the owner in the lock: others may be waiting for a release
@@ -49,7 +49,10 @@ class RedisLock:
     new primary's clock is behind by more than the failover took.
 
     A server that evicts may evict the lock. Errors of a vanished server are redis-py's own; one in
-    acquire() leaves it unknown whether the lock was taken, and then it runs out after its TTL.
+    acquire() leaves it unknown whether the lock was taken, and then it runs out after its TTL. A
+    client that repeats a release whose reply was lost, as redis-py's default does, hears that there
+    is nothing to release: False, or LockLost at the end of `with`. A forked child holds nothing:
+    what it inherits it neither extends nor releases.
     Sources: redis.io, "Distributed Locks with Redis"; Martin Kleppmann, "How to do distributed
     locking" (2016), for the token.
     """
@@ -69,7 +72,7 @@ class RedisLock:
         tag = tagged(name)
         self._lock, token, self._wake = f"{tag}:lock", f"{tag}:lock:token", f"{tag}:lock:wake"
         self._taking, self._freeing = [self._lock, token], [self._lock, self._wake]
-        self.client, self.name, self.renew = client, name, renew
+        self.client, self.name, self.renew = checked_client(client), name, renew
         self.ttl = seconds("ttl", ttl)
         self._ms = _ms(ttl)
         self.timeout = _checked_timeout(timeout)
@@ -89,13 +92,14 @@ class RedisLock:
 
     def release(self) -> bool:
         """Free the lock; False when it was not held, or lost and perhaps someone else's."""
-        return self._hold is not None and self._release(self._hold)
+        hold = self._hold
+        return hold is not None and not hold.inherited() and self._release(hold)
 
     def extend(self, ttl: float | None = None) -> bool:
         """Let it run out `ttl` seconds from now, by default its own TTL; False when it was lost."""
         ttl = self.ttl if ttl is None else seconds("ttl", ttl)
         hold, now = self._hold, time.monotonic()
-        if hold is None or hold.lost:
+        if hold is None or hold.lost or hold.inherited():
             return False
         if script("lock_extend")(self.client, [self._lock], [hold.owner, _ms(ttl)]):
             hold.until = now + ttl
@@ -106,7 +110,7 @@ class RedisLock:
     def owned(self) -> bool:
         """Whether this instance holds it now. Once False, it stays so until the next acquire()."""
         hold = self._hold
-        if hold is None or hold.over():
+        if hold is None or hold.inherited() or hold.over():
             return False
         # GETEX, because a Cluster client may ask a replica for a GET, and that may be late.
         if text(self.client.getex(self._lock)).removesuffix(_WAITED) != hold.owner:
@@ -192,7 +196,7 @@ class RedisLock:
         return hold.released
 
     def _leave(self, hold: Hold) -> None:
-        if hold.released:
+        if hold.released or hold.inherited():
             return
         lost = LockLost(f"lock {self.name!r} did not last while its holder worked: {hold.token}")
         try:

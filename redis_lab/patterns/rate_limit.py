@@ -16,12 +16,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from redis.exceptions import RedisClusterException, RedisError
 
 from redis_lab.errors import RateLimited
-from redis_lab.patterns.checks import one_of, positive, seconds, whole
+from redis_lab.patterns.checks import LONGEST, one_of, positive, seconds, whole
 from redis_lab.patterns.keys import escaped
-from redis_lab.patterns.scripting import Client, Script, script
+from redis_lab.patterns.scripting import Client, Script, checked_client, script
 
 _log = logging.getLogger("redis_lab.patterns.rate_limit")
-_LONGEST = 50 * 365 * 86400  # seconds: a float still holds twice that to the microsecond
 _EXACT = 2**52  # Lua counts in doubles: whole numbers are exact up to twice this
 
 _P = ParamSpec("_P")
@@ -56,7 +55,8 @@ class _Limiter:
         self, client: Client, name: str, lua: str, arguments: tuple[int, ...], on_error: OnError
     ):
         one_of("on_error", on_error, ("raise", "bypass"))
-        self.client, self.on_error, self.limit = client, on_error, arguments[0]
+        self.client = checked_client(client)
+        self.on_error, self.limit = on_error, arguments[0]
         self._hit, self._peek = script(lua), _looking(script(lua))
         self._arguments = arguments
         self._prefix = ":".join([escaped(name), lua, *map(str, arguments[1:])])
@@ -130,9 +130,7 @@ def _window(limit: int, window: float, most: int) -> tuple[int, int]:
     """The limit, and the window in µs; both checked."""
     if whole("limit", limit) > most:
         raise ValueError(f"limit must be at most {most}, not {limit}")
-    if seconds("window", window) > _LONGEST:
-        raise ValueError(f"window must be at most 50 years, not {window} s")
-    return limit, round(window * 1_000_000)
+    return limit, round(seconds("window", window) * 1_000_000)
 
 
 def _bucket(rate: float, burst: int) -> tuple[int, int, int]:
@@ -142,7 +140,7 @@ def _bucket(rate: float, burst: int) -> tuple[int, int, int]:
     """
     interval = 1_000_000 / Fraction(str(float(positive("rate", rate))))
     fill = whole("burst", burst) * interval
-    if fill > _LONGEST * 1_000_000:
+    if fill > LONGEST * 1_000_000:
         raise ValueError(f"burst / rate must be at most 50 years, not {burst} / {rate}")
     ratio = interval.limit_denominator(min(1_000_000, _EXACT // max(1, int(fill))))
     if not ratio or burst * ratio.numerator > 2 * _EXACT:

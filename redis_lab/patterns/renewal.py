@@ -6,6 +6,7 @@ a RedisLock nobody refers to any more is no longer renewed.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,12 @@ class Hold:
         self.owner, self.token, self.until = owner, token, until
         self.lost = False  # what was once lost stays lost: its holder may have been told
         self.ended = self.released = False
+        self._process = os.getpid()
         self._wake: threading.Event | None = None
+
+    def inherited(self) -> bool:
+        """Whether a parent process holds it, and this one is its fork."""
+        return self._process != os.getpid()
 
     def over(self) -> bool:
         """Whether it was lost, or may have run out; the server need not be asked."""

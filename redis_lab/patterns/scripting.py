@@ -21,6 +21,14 @@ from redis_lab.patterns.functions import FunctionLibrary as FunctionLibrary
 Client = Redis | RedisCluster
 
 
+def checked_client(client: Any) -> Client:
+    """The client. Raises TypeError for a pipeline, one of redis.asyncio, or no client at all."""
+    if not isinstance(client, Redis | RedisCluster) or _is_pipeline(type(client)):
+        kind = f"{type(client).__module__}.{type(client).__name__}"
+        raise TypeError(f"client must be a redis.Redis or RedisCluster, not {kind}")
+    return client
+
+
 @cache
 def _is_pipeline(kind: type) -> bool:
     """Asked once for each class: redis-py's are Protocols, and their isinstance takes 1 µs."""
@@ -63,4 +71,4 @@ def script(name: str) -> Script:
     if not path.is_file():
         names = sorted(each.name.removesuffix(".lua") for each in folder.iterdir())
         raise KeyError(f"no script {name!r}; there are {', '.join(names)}")
-    return Script(name, path.read_text())
+    return Script(name, path.read_text(encoding="utf-8"))

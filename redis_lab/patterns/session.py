@@ -16,7 +16,7 @@ from typing import Any
 from redis_lab.errors import ValueTooLarge, VersionConflict
 from redis_lab.patterns.checks import seconds, whole
 from redis_lab.patterns.keys import escaped, text
-from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.scripting import Client, checked_client, script
 from redis_lab.patterns.server_clock import ServerClock
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}\.[0-9a-f]{3}[0-9]{13,15}")
@@ -49,7 +49,8 @@ class SessionStore:
     the key, so that a changed one finds nothing, and load() is one GETEX. When the end is less than
     ttl and a minute away, the server itself caps the slide at it. Before that the process relies on
     an estimate of the server's time (asked once a minute, from the monotonic clock); only a machine
-    that slept for more than that minute in the middle could let one session slide past its end.
+    that slept for more than that minute in the middle, or a server clock that steps ahead by as
+    much, could let one session slide past its end.
     The clock of this machine may be set to anything.
 
     destroy_all() ends what create() or rotate() have returned before, in any process, and what they
@@ -66,7 +67,7 @@ class SessionStore:
         max_age: float = 30 * 86400.0,
         max_bytes: int = 1_048_576,
     ):
-        self.client, self.name = client, escaped(name)
+        self.client, self.name = checked_client(client), escaped(name)
         self.ttl, self.max_age = seconds("ttl", ttl), seconds("max_age", max_age)
         self.max_bytes = whole("max_bytes", max_bytes)
         self._ttl, self._age = round(ttl * 1000), round(max_age * 1000)
@@ -105,8 +106,9 @@ class SessionStore:
     def save(self, session: Session) -> Session:
         """Store its data; the session as it is now. Its TTL stays as it was.
 
-        Raises VersionConflict when it was saved by someone else since it was read, or has ended or
-        been rotated (`actual` 0): that never comes back. A session keeps its user (ValueError).
+        Raises VersionConflict when it was saved since it was read, by someone else or by an earlier
+        try of a client that repeats commands, or has ended or been rotated (`actual` 0): that never
+        comes back. A session keeps its user (ValueError).
         """
         if not isinstance(session, Session):
             raise TypeError(f"session must be a Session, not {type(session).__name__}")
@@ -138,7 +140,7 @@ class SessionStore:
         return None if value is None else _session(new, value)
 
     def destroy(self, id: str) -> bool:
-        """End it; False when it had ended before."""
+        """End it; False when it had ended before, if only by an earlier try of the client."""
         user = self._user(id)
         if user is None:
             return False
@@ -146,7 +148,7 @@ class SessionStore:
         return bool(script("session_destroy")(self.client, keys, [id]))
 
     def destroy_all(self, user: str) -> int:
-        """End all sessions of a user; how many there were."""
+        """End all sessions of a user; how many there were (0 where the client tries again)."""
         shard = _shard(user)
         keys, args = [self._index(shard, user)], [self._prefix(shard)]
         return int(script("session_destroy_all")(self.client, keys, args))

@@ -1,6 +1,7 @@
 """RedisLock under faults: other processes, dead and stopped holders, servers that go away."""
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -221,3 +222,17 @@ def _unanswered(lock):
     except redis.RedisError as error:
         return repr(error)
     return ""
+
+
+def test_a_forked_child_frees_nothing(lab, client):
+    """A child that inherits a held lock does not hold it: leaving `with` there harms nobody."""
+    lock = RedisLock(client, "a", ttl=60)
+    with lock:
+        if not (child := os.fork()):
+            claimed = lock.owned() or lock.extend() or lock.release()
+            lock.__exit__(None, None, None)
+            os._exit(1 if claimed else 0)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert lock.owned()
+    assert not client.exists("{a}:lock")
