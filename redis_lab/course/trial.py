@@ -140,11 +140,13 @@ class Trial:
 
     def keyspace(self) -> dict[str, tuple[str, float | None]]:
         """Every key with its type and the seconds it has left, None for those that stay."""
-        found = {}
-        for key in sorted(self.r.scan_iter(count=1000)):
-            left = self.r.pttl(key)
-            found[key] = (self.r.type(key), left / 1000 if left >= 0 else None)
-        return found
+        keys = sorted(set(self.r.scan_iter(count=1000)))
+        pipe = self.r.pipeline(transaction=False)
+        for key in keys:
+            pipe.type(key).pttl(key)
+        told = pipe.execute()
+        found = zip(keys, told[::2], told[1::2], strict=True)
+        return {key: (kind, left / 1000 if left >= 0 else None) for key, kind, left in found}
 
     def inspect(self) -> None:
         """Raise Refused for what no answer may do, whatever it returned."""
