@@ -335,6 +335,13 @@ def test_blocking_for_ever_ends(impatient, command):
     assert shown == "-> Reconnected to redis-1; SELECT, MULTI and HELLO are undone\nPONG"
 
 
+def test_the_timeout_of_blmovem_stands_in_the_middle():
+    """It is found there, on a server that has the command or not (8.10)."""
+    words = b"BLMOVEM q p LEFT RIGHT 5.5 COUNT 3 BULK"
+    assert magics._patience(words.split()) == 5.5
+    assert magics._patience(b"LMOVEM q p LEFT RIGHT COUNT 3 BULK".split()) is None
+
+
 @pytest.mark.parametrize(
     "command",
     [
