@@ -25,8 +25,7 @@ PATIENCE = 2.0  # seconds to wait for a reply, and what a blocking command may t
 # Commands that block, with their timeout as a group, and its unit in seconds.
 BLOCKING = {
     r"(?:B[LR]POP|BLMOVE|BRPOPLPUSH|BZPOPM(?:IN|AX)) .* (\d*\.?\d+)$": 1.0,
-    r"BLMOVEM .* (?:LEFT|RIGHT) (?:LEFT|RIGHT) (\d*\.?\d+)": 1.0,
-    r"B[LZ]MPOP (\d*\.?\d+) ": 1.0,
+    r"B(?:[LZ]MPOP|LMOVEM .* (?:LEFT|RIGHT)) (\d*\.?\d+)": 1.0,
     r"WAIT(?:AOF)? .* (\d+)$": 0.001,
     r"XREAD(?:GROUP)? .*?\bBLOCK (\d+) ": 0.001,
 }

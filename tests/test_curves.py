@@ -76,3 +76,14 @@ def test_a_table_of_samples_may_have_gaps():
     assert len(ax.get_lines()[0].get_xdata()) > len(ax.get_lines()[1].get_xdata())
     with pytest.raises(ValueError, match="b has fewer than 20"):
         show.latencies(frame.assign(b=[1.0] + [np.nan] * 99), title="Few")
+
+
+def test_ticks_between_whole_numbers_are_told_apart():
+    """An axis from 0 to 1.4 says 0.2, 0.4, … and never 1 twice; large numbers have commas."""
+    frame = pd.DataFrame({"a": [0.1, 1.4]}, index=[1, 2])
+    ax = show.curves(frame, "n", "ratio", title="t", log="")
+    told = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(set(told)) == len(told) and "0.2" in told
+    ax = show.bars(pd.Series({"a": 12_000}), "keys", title="t")
+    ax.figure.canvas.draw()
+    assert "10,000" in [label.get_text() for label in ax.get_xticklabels()]

@@ -246,7 +246,7 @@ def test_containers_are_what_the_file_promises(hand, name):
         assert re.search(r"^Uid:\s+999\s", first, re.M)
         limit = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}"
         described = docker("inspect", "--format", limit, lab.container(service))
-        assert described.split() == [str(512 * 2**20), "1000000000", "128"]
+        assert described.split() == [str(2**30), "1000000000", "128"]
 
 
 def test_other_machines_can_not_connect(hand):

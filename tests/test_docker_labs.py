@@ -12,8 +12,7 @@ import pytest
 import redis
 
 import redis_lab as rl
-from redis_lab import lab
-from redis_lab.lab import engine, guard
+from redis_lab.lab import backends, engine, guard
 from redis_lab.lab.waiting import wait_until
 
 PATIENCE = 60.0
@@ -362,6 +361,6 @@ def test_a_sweep_spares_what_is_not_ours(elsewhere):
 
 def test_notebooks_are_measured_by_the_image():
     """Whether one can run, and the stamp of its outputs, are about the server in the container."""
-    (server,) = lab.servers_here()
+    (server,) = backends.servers_here()
     assert server == engine.find_image()
     assert {"json", "search"} <= set(server.modules)

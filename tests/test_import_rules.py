@@ -86,13 +86,13 @@ def is_print(node):
 
 @pytest.mark.parametrize("module", [m for m in SOURCES if part_of(m) == "lab"], ids=str)
 def test_shapes_and_formation_know_no_runner(module):
-    """Only the entrance of lab chooses a runner, and runners know neither shape nor formation."""
+    """Only backends chooses a runner, and runners know neither shape nor formation."""
     names = imported(module)
     runners = {"redis_lab.lab.processes", "redis_lab.lab.compose"}
     if module.name in ("processes.py", "compose.py"):
         assert not {name for name in names if name.startswith("redis_lab.lab.formation")}
         assert not names & {"redis_lab.lab.formation", "redis_lab.lab.topology"}
-    elif module.name != "__init__.py":
+    elif module.name != "backends.py":
         assert not {name for name in names if name.rpartition(".")[0] in runners} | names & runners
 
 

@@ -15,7 +15,7 @@ import pytest
 from redis_lab.course import coverage
 from redis_lab.course.catalogue import Entry, can_run, notebooks
 from redis_lab.course.execute import CELL_TIMEOUT, execute
-from redis_lab.lab import servers_here
+from redis_lab.lab.backends import servers_here
 from redis_lab.lab.engine import find_image
 from redis_lab.lab.servers import numbers
 

@@ -133,11 +133,11 @@ def can_run(entry: Entry, server: Any) -> str:
 
 def verdicts() -> list[tuple[Entry, str]]:
     """Every shipped notebook, with why it can't run on any server here; "" where it can."""
-    from redis_lab import lab
+    from redis_lab.lab import backends
 
     here: list[Any] = []
     with contextlib.suppress(LabUnavailable):
-        here = lab.servers_here()
+        here = backends.servers_here()
     return [(entry, _reason(entry, here or [None])) for entry in notebooks()]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import nbformat
 
 import redis_lab
-from redis_lab.lab import servers_here
+from redis_lab.lab.backends import servers_here
 from redis_lab.lab.servers import OLDEST
 
 CELL_TIMEOUT = 60

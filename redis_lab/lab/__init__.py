@@ -12,14 +12,13 @@ it ends.
 import atexit
 import contextlib
 import os
-import secrets
 from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import attached, formation, guard, servers, shapes
+from redis_lab.lab import attached, backends, formation, guard, servers, shapes
 from redis_lab.lab.events import LabEvent
 from redis_lab.lab.node import Node
 from redis_lab.lab.topology import Topology
@@ -29,7 +28,6 @@ __all__ = [
     "sentinel", "standalone",
 ]  # fmt: skip
 
-BACKENDS = ("process", "docker")
 _started: list[Topology] = []
 _guards: dict[int, int] = {}
 
@@ -132,32 +130,18 @@ def running() -> tuple[Topology, ...]:
     return tuple(_started)
 
 
-def servers_here() -> list[servers.Server]:
-    """What a lab could run on: with REDIS_LAB_BACKEND=docker the image's server, else all here.
-
-    The newest first. Raises LabUnavailable for an image that is not here.
-    """
-    if _backend({}) == "docker":
-        from redis_lab.lab import engine
-
-        return [engine.find_image()]
-    here = servers.candidates()
-    return sorted(here, key=lambda server: servers.numbers(server.version), reverse=True)
-
-
 def _start(
     name: str, nodes: tuple[shapes.NodeSpec, ...], more: dict[str, Any], options: Options
 ) -> Topology:
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(f"unknown option {', '.join(sorted(unknown))}")
-    backend = _backend(options)
+    backend = backends.chosen(options.get("backend"))
     shape = shapes.Shape(name, nodes, shapes.checked_config(options.get("config")), **more)
     modules = options.get("modules", ())
     detached = options.get("detached", False)
     try:
-        runner, server = _runner(
-            backend, shape, options.get("min_version", servers.OLDEST), modules
-        )
+        min_version = options.get("min_version", servers.OLDEST)
+        runner, server = backends.runner(backend, shape, min_version, modules)
         if not detached:
             _watch_over_this_process()
         guard.sweep()
@@ -193,26 +177,6 @@ def _bring_up(lab: Topology) -> None:
         finally:
             lab.stop()
         raise
-
-
-def _backend(options: Options) -> str:
-    backend = options.get("backend") or os.environ.get("REDIS_LAB_BACKEND") or "process"
-    if backend not in BACKENDS:
-        raise ValueError(f"backend: {backend!r}; there are {' and '.join(map(repr, BACKENDS))}")
-    return backend
-
-
-def _runner(backend: str, shape: shapes.Shape, min_version: str, modules: Sequence[str]) -> Any:
-    if backend == "docker":
-        from redis_lab.lab import engine
-        from redis_lab.lab.compose import Containers
-
-        server = engine.find_image(min_version, modules)
-        return Containers(secrets.token_hex(6), server, shape.name), server
-    from redis_lab.lab.processes import Processes
-
-    server = servers.find_server(min_version, modules, shape.tls)
-    return Processes(secrets.token_hex(6), server, modules), server
 
 
 def _watch_over_this_process() -> None:

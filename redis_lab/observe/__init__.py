@@ -1,5 +1,6 @@
 """Measurement: what a client sent and what a server did, as tables. Reads; changes nothing."""
 
+from redis_lab.observe.bystander import Bystander
 from redis_lab.observe.keyspace import encodings, memory
 from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.server import info, latency, slowlog
@@ -7,6 +8,6 @@ from redis_lab.observe.timing import bench
 from redis_lab.observe.trace import Trace, trace
 
 __all__ = [
-    "Gap", "Probe", "Trace", "bench", "encodings", "info", "latency", "longest_gap", "memory",
-    "slowlog", "trace",
+    "Bystander", "Gap", "Probe", "Trace", "bench", "encodings", "info", "latency", "longest_gap",
+    "memory", "slowlog", "trace",
 ]  # fmt: skip

@@ -2,11 +2,14 @@
 
 from redis_lab.show.bars import bars
 from redis_lab.show.curves import curves, memory, throughput
+from redis_lab.show.map import places
 from redis_lab.show.percentiles import latencies
+from redis_lab.show.spread import spread
 from redis_lab.show.style import use
 from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
 __all__ = [
-    "bars", "curves", "latencies", "memory", "throughput", "timeline", "topology", "use",
+    "bars", "curves", "latencies", "memory", "places", "spread", "throughput", "timeline",
+    "topology", "use",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from redis_lab.show.style import DOWN, INK, PRIMARY, figure, headline, style, text_width
 
@@ -34,6 +35,7 @@ def bars(
         ax.set_xscale("log" if log else "linear")
         ax.margins(x=0.16 if not log else 0.1)
         ax.invert_yaxis()
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.10g}"))
         ax.set_xlabel(label)
         ax.tick_params(axis="y", length=0)
         ax.grid(visible=False, axis="y")

@@ -125,4 +125,4 @@ def _counted(value: float, _: int = 0) -> str:
     for size, unit in ((1e9, " G"), (1e6, " M")):
         if abs(value) >= size:
             return f"{value / size:g}{unit}"
-    return f"{value:,.0f}" if abs(value) >= 1 or value == 0 else f"{value:g}"
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:.3g}"
