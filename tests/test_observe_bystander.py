@@ -7,7 +7,7 @@ import pytest
 import redis_lab as rl
 from redis_lab.observe import Bystander
 
-BUSY = "local began = os.clock() repeat until os.clock() - began > tonumber(ARGV[1])"
+BUSY = "for n = 1, ARGV[1] do local x = n % 7 end"  # a script has no clock on every version
 
 
 @pytest.fixture(scope="module")
@@ -17,24 +17,23 @@ def r():
 
 
 def test_a_busy_server_keeps_others_waiting(r):
-    """A script of 100 ms makes somebody wait for most of that; a GET does not."""
+    """A long script makes somebody wait for most of it; a GET does not."""
     with Bystander(r) as others:
         for _ in range(3):
             with others.during("script"):
-                r.eval(BUSY, 0, 0.1)
+                r.eval(BUSY, 0, 10_000_000)
             with others.during("GET"):
                 r.get("nothing")
     spans = others.spans()
     assert list(spans.index) == ["script", "GET"]
-    assert spans.worst["script"] > 0.08 > spans.worst["GET"]
-    assert spans.worst["script"] > spans.typical["script"] > 0.03
-    assert spans.took["script"] >= 0.1
+    assert spans.worst["script"] > spans.took["script"] * 0.7 > spans.worst["GET"]
+    assert spans.worst["script"] > spans.typical["script"] > spans.typical["GET"]
 
 
 def test_each_ping_waits_for_itself(r):
     """It goes on sending while the server is busy: many PINGs wait, each a little less."""
     with Bystander(r) as others, others.during("script"):
-        r.eval(BUSY, 0, 0.2)
+        r.eval(BUSY, 0, 20_000_000)
     late = others.frame().latency.loc[lambda waits: waits > 0.01]
     assert len(late) > 20
     assert late.diff().median() < 0

@@ -58,7 +58,7 @@ def slowlog(client: redis.Redis, count: int = 128) -> pd.DataFrame:
             "client": _text(address),
             "name": _text(name),
         }
-        for number, at, took, words, address, name in entries
+        for number, at, took, words, address, name, *_ in entries
     ]
     return pd.DataFrame(rows, columns=["id", "at", "us", "command", "client", "name"])
 
