@@ -2,6 +2,7 @@
 
 from redis_lab.show.bars import bars
 from redis_lab.show.curves import curves, memory, throughput
+from redis_lab.show.grid import grid
 from redis_lab.show.map import places
 from redis_lab.show.percentiles import latencies
 from redis_lab.show.spread import spread
@@ -10,6 +11,6 @@ from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
 __all__ = [
-    "bars", "curves", "latencies", "memory", "places", "spread", "throughput", "timeline",
+    "bars", "curves", "grid", "latencies", "memory", "places", "spread", "throughput", "timeline",
     "topology", "use",
 ]  # fmt: skip
