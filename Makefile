@@ -11,7 +11,7 @@ BIN     = $(VENV)/bin
 ARGS   ?=
 N      ?=
 IN_CONTAINERS = $(wildcard tests/test_docker_*.py) $(patsubst %,tests/test_%.py, \
-  topologies faults partition clients leftovers notebooks_run)
+  topologies faults partition clients leftovers coverage notebooks_run)
 
 .PHONY: lab test test-browser test-docker versions image bench notebooks docs lint clean
 

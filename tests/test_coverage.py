@@ -94,3 +94,11 @@ def test_what_is_taught_names_its_notebooks(entry):
         ("LCS", (), ()),
         ("SUBSTR", (), ("05",)),
     ]
+
+
+def test_the_course_covers_the_data_commands(lab):
+    """Of all commands of the ten groups at least 95 % stand in a notebook's table of commands."""
+    told = set().union(*(coverage.listed(entry.path) for entry in notebooks()))
+    known = coverage.commands(lab.primary)
+    missing = sorted(known.keys() - told)
+    assert len(missing) <= 0.05 * len(known), missing
