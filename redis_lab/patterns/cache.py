@@ -1,9 +1,9 @@
 """RedisCache: values in Redis that expire, are computed once, and go when they are told to.
 
-Promises: one computation of a value over all threads and processes; a value computed before an
-invalidation is never stored after it; a hit is one round trip; None is a value. A failover may lose
-the last invalidations, as it may lose any write, and a server that evicts keys may lose a tag: what
-must not be stale even then needs a short ttl.
+Promises: one computation of a value over all threads and processes; what a loader computed before
+an invalidation is never stored after it; a hit is one round trip; None is a value. A failover may
+lose the last invalidations, as it may lose any write, and a server that evicts keys may lose a tag:
+what must not be stale even then needs a short ttl.
 
 Keys, for namespace "ns" and key "a:b" (keys.py escapes both):
     ns:v:{a%3Ab}   the value: "<version> <expires> <cost> <payload>", times in µs, of the server
@@ -23,7 +23,7 @@ from redis.cluster import RedisCluster
 from redis_lab.errors import ValueTooLarge
 from redis_lab.patterns import cache_bulk, cache_warm, checks
 from redis_lab.patterns.cache_flight import Here
-from redis_lab.patterns.cache_load import FAILURES, Load, is_due
+from redis_lab.patterns.cache_load import FAILURES, Load, gap, give_back
 from redis_lab.patterns.cache_read import Reader
 from redis_lab.patterns.cache_value import JSON, CacheStats, Found, Loader, Plan, Serializer, Token
 from redis_lab.patterns.cached import cached
@@ -62,6 +62,9 @@ class RedisCache:
     ):
         if not isinstance(client, Redis | RedisCluster):
             raise TypeError(f"client must be a Redis or RedisCluster, not {type(client).__name__}")
+        for option in ("read_from_replicas", "load_balancing_strategy"):
+            if getattr(client, option, None):
+                raise ValueError(f"client has {option}: a replica may not know of an invalidation")
         if not hasattr(serializer, "dumps") or not hasattr(serializer, "loads"):
             raise TypeError("serializer must have dumps and loads")
         ns = escaped(namespace, "namespace")
@@ -98,6 +101,8 @@ class RedisCache:
         """The value with its expiry, in the same trip; None where there is none."""
         try:
             found, _, _ = self._read(key)
+            if self._here.orphans:
+                give_back(self)
         except FAILURES as error:
             self._failed(error)
             found = None
@@ -106,7 +111,7 @@ class RedisCache:
 
     def remaining(self, found: Found) -> float:
         """Seconds that a found value still has to live; 0.0 if it was not stored."""
-        return max(0.0, (found.expires - self.clock.now()) / 1e6)
+        return max(0.0, (found.expires - self.clock.now(self.version_key)) / 1e6)
 
     def set(self, key: str, value: Any, ttl: float | None = None, tags: Iterable[str] = ()) -> None:
         """Store a value. A computation under way for this key then stores nothing."""
@@ -125,7 +130,8 @@ class RedisCache:
     ) -> Any:
         """The value; where there is none, what loader() gives, computed once for all who ask.
 
-        An error of the loader reaches only the caller that ran it; the next one tries.
+        An error of the loader reaches only the caller that ran it; the next one tries. So it is
+        with a result that can't be stored: ValueTooLarge, or the serializer's error.
         """
         if not callable(loader):
             raise TypeError(f"loader must be callable, not {type(loader).__name__}")
@@ -135,13 +141,19 @@ class RedisCache:
         """What get_or_set and cached do: the value with its expiry, found or computed."""
         try:
             found, version, spoiled = self._read(key)
-            due = plan.early and found and is_due(found, plan.early, self.clock.now())
+            if self._here.orphans:
+                give_back(self)
         except FAILURES as error:
             return Load(self, key, loader, plan).without_redis(error)
         if found is None or version is None:
             self._here.count("misses")
             return Load(self, key, loader, plan).fetch(version, spoiled)
         self._here.count("hits")
+        early = plan.early
+        try:
+            due = early and self.clock.now(self.version_key) + gap(found, early) >= found.expires
+        except FAILURES:
+            due = False  # the value is at hand, whatever becomes of the clock
         return Load(self, key, loader, plan).refresh_early(found, version) if due else found
 
     def refresh(self, key: str, loader: Loader, plan: Plan) -> Found:
@@ -175,7 +187,10 @@ class RedisCache:
     def warm(
         self, items: Mapping[str, Any] | Iterable[tuple[str, Any]], ttl: float | None = None
     ) -> int:
-        """Store many values, up to a thousand in a trip; returns how many. Raises midway."""
+        """Store many values, up to a thousand in a trip; returns how many. Raises midway.
+
+        Items are taken that far ahead: one that is invalidated before its trip is stored after it.
+        """
         return cache_warm.warm(self, items, self._plan(ttl).ttl)
 
     def stats(self) -> CacheStats:

@@ -39,6 +39,7 @@ class Here:
         self.lock = threading.Lock()
         self.counts = {"hits": 0, "misses": 0, "loads": 0, "errors": 0}
         self.flights: dict[What, Flight] = {}
+        self.orphans: list[tuple[str, str]] = []
 
     def count(self, what: str) -> None:
         with self.lock:
@@ -52,17 +53,27 @@ class Here:
             flight = self.flights[what] = Flight()
             return flight, True
 
-    def close(self, what: What) -> None:
+    def close(self, what: What, flight: Flight) -> None:
         """Let nobody join any more: who comes now may come after an invalidation."""
-        with self.lock:
-            self.flights.pop(what, None)
-
-    def leave(self, what: What, flight: Flight) -> None:
-        """End a flight, or give up waiting for it: those who wait go on, and the next one leads."""
         with self.lock:
             if self.flights.get(what) is flight:
                 del self.flights[what]
+
+    def leave(self, what: What, flight: Flight) -> None:
+        """End a flight, or give up waiting for it: those who wait go on, and the next one leads."""
+        self.close(what, flight)
         flight.done.set()
+
+    def orphan(self, key: str, claim: str) -> None:
+        """Note a claim that may be in Redis though nobody computes under it."""
+        with self.lock:
+            self.orphans.append((key, claim))
+
+    def take_orphans(self) -> list[tuple[str, str]]:
+        """Those noted since the last time."""
+        with self.lock:
+            taken, self.orphans = self.orphans, []
+        return taken
 
 
 _everywhere: WeakSet[Here] = WeakSet()

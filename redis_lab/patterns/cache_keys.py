@@ -8,7 +8,7 @@ differ from one process to the next, or be the same for two that differ.
 import inspect
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -16,6 +16,7 @@ from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from redis_lab.patterns.keys import escaped
 
@@ -47,9 +48,12 @@ def spelled(value: Any) -> str:
     if kind is bytes:
         return f"0x{value.hex()}"
     if isinstance(value, Enum):
-        return f"{kind.__module__}.{kind.__qualname__}.{value.name}"
-    if kind in (datetime, date, time):
-        return f"{kind.__name__}({value.isoformat()})"
+        member = value.name or spelled(value.value)  # a flag may have a value and no name
+        return f"{kind.__module__}.{kind.__qualname__}.{member}"
+    if kind is date:
+        return f"date({value.isoformat()})"
+    if kind in (datetime, time):
+        return f"{kind.__name__}({value.isoformat()}{_zone(value.tzinfo)})"
     if kind in (Decimal, UUID):
         return f"{kind.__name__}({value})"
     if kind is timedelta:
@@ -57,6 +61,15 @@ def spelled(value: Any) -> str:
     raise TypeError(
         f"no key can be made of a {kind.__qualname__}: pass key=, a function of the arguments"
     )
+
+
+def _zone(zone: Any) -> str:
+    """Its name: two zones may have the same offset at one time."""
+    if zone is None:
+        return ""
+    if type(zone) is timezone or (type(zone) is ZoneInfo and zone.key):
+        return f",{zone}"
+    raise TypeError(f"no key can be made of the time zone {zone!r}: pass key=")
 
 
 class CallKeys:
@@ -73,6 +86,7 @@ class CallKeys:
         self._signature = inspect.signature(function)
         parameters = self._signature.parameters.values()
         self._names = tuple(each.name for each in parameters)
+        self._all = frozenset(self._names)
         self._simple = all(each.kind in _BY_NAME for each in parameters)
         self._by_position = sum(each.kind is _BY_NAME[0] for each in parameters)
         self._remembered = lru_cache(_REMEMBERED, typed=True)(self._remember)
@@ -93,7 +107,10 @@ class CallKeys:
 
     def _spelled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         values = (self._key(*args, **kwargs),) if self._key else self._values(args, kwargs)
-        inside = ",".join(map(spelled, values))
+        try:
+            inside = ",".join(map(spelled, values))
+        except (RecursionError, ValueError) as error:  # holds itself; an int of 4300 digits
+            raise TypeError(f"no key can be made of the arguments ({error}): pass key=") from None
         if len(inside) > _LONGEST:
             inside = f"sha256={sha256(inside.encode()).hexdigest()}"
         return f"{self._head}({inside})"
@@ -105,7 +122,7 @@ class CallKeys:
                 return args
             given = dict(zip(self._names, args, strict=False))
             every = {**self._defaults, **given, **kwargs}
-            if len(every) == len(self._names) and given.keys().isdisjoint(kwargs):
+            if every.keys() == self._all and given.keys().isdisjoint(kwargs):
                 return tuple(map(every.get, self._names))
         bound = self._signature.bind(*args, **kwargs)  # the slow way, and the one with good errors
         bound.apply_defaults()

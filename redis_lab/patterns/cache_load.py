@@ -2,7 +2,8 @@
 
 In a process the first thread leads and the others wait for it. Between processes the leader takes a
 claim in Redis, and only who holds it stores: an invalidation ends the claim, so a value computed
-before it is never stored after it. A claim ends by itself after `load_timeout`.
+before it is never stored after it. A claim ends by itself after `load_timeout`; one that a failing
+Redis may have left behind is given back when this process next reads from the cache.
 """
 
 import logging
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from redis_lab.patterns.cache import RedisCache
 
 FAILURES = (RedisError, RedisClusterException)
-_BUSY, _CLAIMED = 0, 1
+_BUSY, _CLAIMED, _AGAIN, _LEFT = range(4)  # what cache_claim replies
+_NONE = "none"  # in place of a claim: who held it computed None, which is not kept
 _POLL = (0.002, 0.02)  # seconds between two looks at another process's claim: first, longest
 _log = logging.getLogger("redis_lab.patterns.cache")
 
@@ -39,14 +41,14 @@ class Load:
         self.cache, self.key, self.loader, self.plan = cache, key, loader, plan
         self.name = escaped(key, "key")
         self.version: Token = b""
-        self.mode = ""
+        self.mode = self.waited = ""
 
     def fetch(self, version: Token | None, spoiled: bool) -> Found:
         """The value, from whoever computes it first; waits while another does.
 
         version, spoiled: what a reading that found nothing gave.
         """
-        here, found = self.cache._here, None
+        here, found, pause = self.cache._here, None, 0.0
         while found is None:
             try:
                 self._settle(version)
@@ -65,6 +67,8 @@ class Load:
                 try:
                     if flight.error is not None:
                         raise flight.error
+                    time.sleep(pause)
+                    pause = _POLL[0]
                     found, version, spoiled = self.cache._read(self.key)
                 except FAILURES as error:
                     return self.without_redis(error)
@@ -76,7 +80,7 @@ class Load:
             claim = self._seize()
         except FAILURES as error:
             return self.without_redis(error)
-        return self._compute(claim)[0]
+        return self._compute(claim)[0]  # no flight: who waits for one looks again
 
     def refresh_early(self, found: Found, version: Token) -> Found:
         """The value, computed anew before its time where chance says so; by one caller at a time.
@@ -90,7 +94,7 @@ class Load:
             return found
         try:
             if claim := self._claim("over"):
-                found, flight.outcome = self._compute(claim)
+                found, flight.outcome = self._compute(claim, flight)
         except Exception as error:
             self.cache._here.count("errors")
             _log.warning("early refresh of %r failed, the old value stays: %r", self.name, error)
@@ -127,13 +131,16 @@ class Load:
         except FAILURES as error:
             flight.error = error
             return None
-        found, flight.outcome = self._compute(claim)
+        if claim == _NONE:
+            return Found(None, 0, 0)
+        found, flight.outcome = self._compute(claim, flight)
         return found
 
     def _follow(self, flight: Flight) -> Found | None:
         """Wait for the thread that leads. None: it has nothing for us, look again."""
         if flight.owner == threading.get_ident():
             raise RuntimeError(f"the loader of {self.name!r} asks the cache for {self.name!r}")
+        self.waited = "waited"
         if not flight.done.wait(self.cache.load_timeout):
             self.cache._here.leave((self.name, self.version), flight)
         if flight.outcome is None:
@@ -142,25 +149,36 @@ class Load:
         return Found(self._unpacked(payload), expires, cost)
 
     def _settle(self, version: Token | None) -> None:
-        """Know the version that a new value gets: of now, made where there is none."""
-        if version is None or self.cache.clustered:
-            version = self.cache.version.ensured()
-        self.version = version
+        """Know the version that a new value gets: the one read, made where there is none."""
+        self.version = self.cache.version.ensured() if version is None else version
 
     def _seize(self) -> str:
-        self._settle(None)
-        claim = self._claim("seize")
-        assert claim
+        claim = None
+        while not claim:  # for another version while we ask
+            self._settle(None)
+            claim = self._claim("seize")
         return claim
 
     def _claim(self, mode: str) -> str | None:
-        """The claim; empty while another process holds it, None where there is a value."""
+        """The claim; empty while another process holds it, None where it is time to look again."""
         cache, self.mode = self.cache, mode
+        keys = [*cache._keys(self.name)]
+        if not cache.clustered:
+            keys.append(cache.version_key)
+        elif mode != "seize" and cache.version.fresh() != self.version:
+            return None
         claim = f"{text(self.version)} {secrets.token_hex(8)}"
-        args = [self.version, claim, round(cache.load_timeout * 1000), mode]
-        answer = script("cache_claim")(cache.client, cache._keys(self.name), args)
+        args = [self.version, claim, round(cache.load_timeout * 1000), mode, self.waited]
+        try:
+            answer = script("cache_claim")(cache.client, keys, args)
+        except BaseException:
+            cache._here.orphan(keys[1], claim)  # it may have been granted
+            raise
+        if answer == _BUSY:
+            self.waited = "waited"
+            return ""
         if answer != _CLAIMED:
-            return "" if answer == _BUSY else None
+            return _NONE if answer == _LEFT else None
         try:
             cache_bulk.tag(cache, self.name, self.plan)
         except BaseException:
@@ -168,14 +186,16 @@ class Load:
             raise
         return claim
 
-    def _release(self, claim: str) -> bool:
+    def _release(self, claim: str, *left: str) -> bool:
         """Give the claim back; False where it was not ours any more, or Redis is gone."""
         _, key = self.cache._keys(self.name)
-        with suppress(*FAILURES):
-            return bool(script("cache_release")(self.cache.client, [key], [claim]))
-        return False
+        try:
+            return bool(script("cache_release")(self.cache.client, [key], [claim, *left]))
+        except FAILURES:
+            self.cache._here.orphan(key, claim)
+            return False
 
-    def _compute(self, claim: str) -> tuple[Found, Outcome | None]:
+    def _compute(self, claim: str, flight: Flight | None = None) -> tuple[Found, Outcome | None]:
         """Run the loader and store what it gives; the second is None if that was refused."""
         cache, started = self.cache, time.perf_counter()
         cache._here.count("loads")
@@ -184,18 +204,21 @@ class Load:
         except BaseException:
             self._release(claim)
             raise
-        cache._here.close((self.name, self.version))
+        if flight:
+            cache._here.close((self.name, self.version), flight)
         cost, expires = round((time.perf_counter() - started) * 1e6), 0
         if payload is None:
-            valid = self._release(claim)
+            valid = self._release(claim, f"{text(self.version)} {_NONE}")
         else:
             try:
                 rest = b"%d %b" % (cost, payload)
                 expires = cache._store(self.name, claim, self.version, self.plan, rest, self.mode)
             except FAILURES as error:
                 cache._failed(error)
-            if not (valid := expires > 0):
-                self._release(claim)
+            finally:
+                if not expires:
+                    self._release(claim)
+            valid = expires > 0
         if not valid and cost > cache.load_timeout * 1e6:
             _log.warning("%r took longer than load_timeout: it is not stored", self.name)
         outcome = Outcome(payload, expires, cost)
@@ -209,6 +232,13 @@ class Load:
         return None if payload is None else self.cache.serializer.loads(payload)
 
 
-def is_due(found: Found, early: float, now: float) -> bool:
-    """Whether chance says to compute anew: likelier near the end, and for what costs much."""
-    return now - found.cost * early * math.log(1.0 - random.random()) >= found.expires
+def give_back(cache: "RedisCache") -> None:
+    """Try, once, to give back the claims that this process may have left in Redis."""
+    for key, claim in cache._here.take_orphans():
+        with suppress(*FAILURES):
+            script("cache_release")(cache.client, [key], [claim])
+
+
+def gap(found: Found, early: float) -> float:
+    """µs before its end at which chance says to compute a value anew: more for what costs much."""
+    return -found.cost * early * math.log(1.0 - random.random())

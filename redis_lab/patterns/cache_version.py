@@ -21,42 +21,37 @@ class Version:
 
     def __init__(self, client: Client, key: str, options: dict[str, Any]):
         self.client, self.key, self.options = client, key, options
-        self._kept: tuple[Token | None, float] = (None, 0.0)
-        self._since = 0.0  # an answer asked for before then may be old
+        self._era = object()  # an answer that was asked for in an earlier one may be old
+        self._kept: tuple[Token | None, float, object] = (None, 0.0, self._era)
 
     def forget(self) -> None:
         """A new token is known to be there: ask for it the next time."""
-        self._since = time.monotonic()
-        self._kept = (None, 0.0)
+        self._era = object()
 
     def kept(self) -> Token | None:
         """The token as it was at most 1 s ago; None where there is none."""
-        token, until = self._kept
-        return token if time.monotonic() < until else self.fresh()
+        token, until, era = self._kept
+        return token if era is self._era and time.monotonic() < until else self.fresh()
 
     def fresh(self) -> Token | None:
         """The token of now; None where there is none: nothing was ever cached, or it was lost."""
-        asked = time.monotonic()
-        token = self.client.execute_command("GET", self.key, **self.options)
-        return self._keep(token, asked)
+        asked, era = time.monotonic(), self._era
+        token: Token | None = self.client.execute_command("GET", self.key, **self.options)
+        self._kept = (token, asked + _KEPT if token else 0.0, era)
+        return token
 
     def ensured(self) -> Token:
         """The token of now, made where there is none."""
         return self._ask("keep")
 
-    def renew(self) -> Token:
+    def renew(self) -> None:
         """A new token: all values become void."""
-        return self._ask("renew")
+        self._ask("renew")
+        self.forget()
 
     def _ask(self, mode: str) -> Token:
-        asked = time.monotonic()
+        asked, era = time.monotonic(), self._era
         reply = script("cache_version")(self.client, [self.key], [secrets.token_hex(8), mode])
         token = text(reply).encode() if self.options else text(reply)
-        self._keep(token, asked)
-        return token
-
-    def _keep(self, token: Token | None, asked: float) -> Token | None:
-        if asked >= self._since:
-            self._since = asked
-            self._kept = (token, asked + _KEPT if token else 0.0)
+        self._kept = (token, asked + _KEPT, era)
         return token

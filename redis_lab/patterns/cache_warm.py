@@ -36,7 +36,7 @@ def _chunks(
     for key, value in pairs:
         if cache.jitter or not chunk:
             life = cache._life(ttl)
-            head = f"{version} {cache.clock.now() + life * 1000:.0f} 0 ".encode()
+            head = f"{version} {cache.clock.now(cache.version_key) + life * 1000:.0f} 0 ".encode()
         payload = cache._packed(value)
         chunk += (f"{cache.value_prefix}{{{escaped(key, 'items')}}}", head + payload, life)
         size += len(payload)

@@ -31,9 +31,9 @@ def cached(
     or a function of the arguments that gives them. early: above 0, a caller recomputes before the
     value expires, the more likely the nearer that is and the longer it took (XFetch; 1.0 is the
     paper's choice), while others get the old value. key: a function of the arguments whose result
-    stands for them in the key: for methods, `key=lambda self, x: x`. name: what the key begins
-    with, instead of module and qualified name; required in __main__, which is another module in
-    each program, and for a lambda.
+    stands for them in the key: for methods, `key=lambda self, x: x`. name: the function's own
+    namespace within the cache's, instead of module and qualified name; required for a lambda, and
+    in __main__ whatever the cache: it is another module in each program that uses that cache.
 
     A call gives what was stored, on a miss too: what a serializer makes of the result. Closures
     of one function share a name: give each its own, or pass in what they close over.

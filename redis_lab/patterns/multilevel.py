@@ -17,15 +17,13 @@ from typing import Any
 from weakref import WeakSet
 
 from redis_lab.patterns.cache import CacheStats, RedisCache
-from redis_lab.patterns.cache_load import FAILURES
+from redis_lab.patterns.cache_load import FAILURES, gap
 from redis_lab.patterns.cache_value import Found, Plan
 from redis_lab.patterns.cached import Tags, cached
 from redis_lab.patterns.checks import seconds, whole
 from redis_lab.patterns.keys import escaped, unescaped
 from redis_lab.patterns.local_tier import ABSENT, LocalTier
 from redis_lab.patterns.tracking import SILENCE, Tracking
-
-_PLAIN = {str, int, bool, bytes, type(None)}  # equal and of one type: the same argument
 
 
 @dataclass(frozen=True)
@@ -47,15 +45,11 @@ class MultiLevelCache:
     A value that this process has just written is read once from Redis, and is local from then on:
     the message about one's own write drops it too. A read under way while its key changes is not
     kept. One connection (one for each primary of a Cluster) and its threads live until close(); a
-    forked child starts with an empty tier and its own connection. Needs Redis 6.0, and a client
-    that reads from primaries (else ValueError). While a slot of a Cluster moves to a node that had
-    none, only local_ttl bounds the age of its values.
+    forked child starts with an empty tier and its own connection. Needs Redis 6.0. While a slot of
+    a Cluster moves to a node that had none, only local_ttl bounds the age of its values.
     """
 
     def __init__(self, cache: RedisCache, *, max_items: int = 10_000, local_ttl: float = 60.0):
-        for option in ("read_from_replicas", "load_balancing_strategy"):
-            if getattr(cache.client, option, None):
-                raise ValueError(f"cache: its client has {option}; replicas lag behind messages")
         self.cache, self.client, self.namespace = cache, cache.client, cache.namespace
         self.max_bytes = cache.max_bytes
         self.max_items = whole("max_items", max_items)
@@ -104,7 +98,7 @@ class MultiLevelCache:
     ) -> Callable[[Callable[..., Any]], Any]:
         """As RedisCache.cached, with the same keys; a local hit is no round trip."""
         decorate = cached(self, ttl, version, cache_none, tags, early, key, name)  # type: ignore[arg-type]
-        return decorate if key else lambda function: self._quick(decorate(function), function)
+        return lambda function: self._quick(decorate(function))
 
     def invalidate(self, *keys: str) -> None:
         """Drop these values everywhere. For tags, patterns and all of them, ask the RedisCache."""
@@ -129,7 +123,7 @@ class MultiLevelCache:
         value = self._tier.find(key, self._tracking.fresh_until)
         if value is not ABSENT:
             return Found(value, 0, 0)
-        found = self._fill(key, lambda: self.cache.fetch(key, loader, plan))
+        found = self._fill(key, lambda: self.cache.fetch(key, loader, plan), plan.early)
         assert found is not None
         return found
 
@@ -152,8 +146,11 @@ class MultiLevelCache:
     def _plan(self, ttl: float | None, tags: Iterable[str]) -> Plan:
         return self.cache._plan(ttl, tags)
 
-    def _fill(self, key: str, read: Callable[[], Found | None]) -> Found | None:
-        """Read, and keep what was read unless the key has changed since we began."""
+    def _fill(self, key: str, read: Callable[[], Found | None], early: float = 0.0) -> Found | None:
+        """Read, and keep what was read unless the key has changed since we began.
+
+        With early it is local until XFetch, drawn once, says to ask again.
+        """
         escaped(key, "key")
         if not self._tracking.started and not self._closed:
             self._tracking.start()  # in a forked child
@@ -163,7 +160,8 @@ class MultiLevelCache:
             found = read()
             if found is not None and self._tier.expected(key, token):
                 with suppress(*FAILURES):  # the value is at hand, whatever becomes of the clock
-                    until = min(monotonic() + self.cache.remaining(found), began + self.local_ttl)
+                    life = self.cache.remaining(found) - gap(found, early) / 1e6
+                    until = min(monotonic() + life, began + self.local_ttl)
         except BaseException:
             self._tier.forget(key)
             raise
@@ -191,24 +189,16 @@ class MultiLevelCache:
         self._tier.start()
         self._tracking = self._new_tracking()
 
-    def _quick(self, wrapper: Any, function: Callable[..., Any]) -> Any:
-        """The wrapper, spared the making of the key where it has seen the call's arguments."""
-        keys: dict[tuple[Any, ...], str] = {}
+    def _quick(self, wrapper: Any) -> Any:
+        """The wrapper, spared all but the key where the value is local."""
+        find, key_of = self._tier.find, wrapper.key
 
         @wraps(wrapper)
         def quick(*args: Any, **kwargs: Any) -> Any:
-            call = (args, *map(type, args))
-            if kwargs or not _PLAIN.issuperset(call[1:]):
-                return wrapper(*args, **kwargs)
-            name = keys.get(call)
-            if name is None:
-                if len(keys) >= self.max_items:
-                    keys.clear()
-                name = keys[call] = wrapper.key(*args)
-            value = self._tier.find(name, self._tracking.fresh_until)
-            return wrapper(*args) if value is ABSENT else value
+            value = find(key_of(*args, **kwargs), self._tracking.fresh_until)
+            return wrapper(*args, **kwargs) if value is ABSENT else value
 
-        quick.__wrapped__ = function  # type: ignore[attr-defined]
+        quick.__wrapped__ = wrapper.__wrapped__  # type: ignore[attr-defined]
         return quick
 
 

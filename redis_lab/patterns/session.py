@@ -95,12 +95,13 @@ class SessionStore:
         """The session, and its TTL begins anew; None for one that is unknown or has ended."""
         if not _is_id(id):
             return None
-        ends, now = int(id[47:]), self._clock.now() / 1000
+        key = self._key(id)
+        ends, now = int(id[47:]), self._clock.now(key) / 1000
         if ends - now > self._far:
-            value = self.client.execute_command("GETEX", self._key(id), "PX", self._ttl)
+            value = self.client.execute_command("GETEX", key, "PX", self._ttl)
         else:
             until = min(ends, int(now) + self._ttl)
-            value = self.client.execute_command("GETEX", self._key(id), "PXAT", max(1, until))
+            value = self.client.execute_command("GETEX", key, "PXAT", max(1, until))
         return None if value is None else _session(id, value)
 
     def save(self, session: Session) -> Session:

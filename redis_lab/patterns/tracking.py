@@ -45,7 +45,8 @@ log = logging.getLogger("redis_lab.patterns.tracking")
 class Tracking:
     """Follows the primaries of a client in background threads, from start() to stop().
 
-    changed: gets the names (bytes) that changed, or None for all (FLUSHALL). lost: takes nothing.
+    changed: gets the names (bytes) that changed, or None for all (FLUSHALL). lost: takes nothing;
+    once more when tracking has begun and fresh_until is still over.
     Both are called from those threads and must not block. fresh_until: `time.monotonic()` until
     which all that was to be heard has been; 0.0 while there is no tracking.
     """
@@ -121,6 +122,7 @@ class Tracking:
         try:
             for pool in self._pools():
                 links.append((pool, *self._open(pool)))
+            self._lost()  # what was read since the last round ended was read unheard
             self._answered = dict.fromkeys((link[1] for link in links), 0.0)
             for _, connection, _ in links:
                 thread = threading.Thread(target=self._listen, args=(connection,), daemon=True)

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 
 import pytest
+from redis.cluster import LoadBalancingStrategy
 
 from redis_lab.errors import ValueTooLarge
 from redis_lab.lab.waiting import wait_until
@@ -273,30 +274,25 @@ def test_a_loader_that_fails_holds_up_nobody_as_it_does_in_redis_io(cache, clien
 
 def test_none_that_is_not_kept_is_shared_with_those_who_wait(cache):
     """cache_none=False: None is computed anew by the next call, not by each who waited for it."""
-    start, loading, results = threading.Barrier(8), threading.Event(), []
+    loads, results = [], []
+
+    def waiting():
+        return sum(len(flight.done._cond._waiters) for flight in cache._here.flights.values())
 
     @cache.cached(name="f", cache_none=False)
     def nothing():
-        results.append("load")
-        wait_until(
-            lambda: "" if start.n_waiting == 0 and loading.is_set() else "not all", 10, "threads"
-        )
+        loads.append(1)
+        if len(loads) == 1:
+            wait_until(lambda: "" if waiting() == 7 else f"{waiting()} wait", 20, "all the others")
 
-    def ask():
-        start.wait()
-        loading.set()
-        nothing()
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: results.append(nothing())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 1 <= len(results) < 8
+    assert results == [None] * 8 and len(loads) == 1
     assert cache.get(nothing.key(), "absent") == "absent"
-    before = len(results)
-    nothing()
-    assert len(results) == before + 1
+    assert nothing() is None and len(loads) == 2
 
 
 def test_early_refresh_recomputes_in_one_caller(cache, client):
@@ -329,7 +325,7 @@ def test_early_refresh_comes_with_the_end(cache, monkeypatch):
     value()
     assert [value() for _ in range(100)] == [1] * 100  # took µs, 1000 s to go
     now = cache.clock.now
-    monkeypatch.setattr(cache.clock, "now", lambda: now() + 999.9999e6)
+    monkeypatch.setattr(cache.clock, "now", lambda key: now(key) + 999.9999e6)
     for _ in range(10_000):
         if value() > 1:
             break
@@ -507,13 +503,25 @@ class Planted:
         b"\xff\xfe\xfd",
         b"",
         b"no header",
-        pickle.dumps(Planted()),
         b"%s 9 0 {truncated",
         b"%s x y 1",
     ],
 )
-def test_bytes_that_are_no_value_are_a_miss_and_planted_code_does_not_run(planted, any_client):
-    """As in walrus, dogpile and cashews it would: ours counts an error and computes anew."""
+def test_bytes_that_are_no_value_are_a_miss(planted, any_client):
+    """What is not ours counts as an error and is computed anew."""
+    planted_is_a_miss(planted, any_client)
+
+
+@pytest.mark.parametrize("head", [b"", b"%s 9999999999999999 0 "], ids=["bare", "as a value"])
+def test_a_pickle_in_the_cache_runs_no_planted_code_as_in_walrus_dogpile_cashews(head, any_client):
+    """A pickle is bytes like any others, also where it stands in place of a value's payload."""
+    planted = pickle.dumps(Planted())
+    with pytest.raises(AssertionError, match="the loader ran"):
+        pickle.loads(planted)
+    planted_is_a_miss(head + planted, any_client)
+
+
+def planted_is_a_miss(planted, any_client):
     cache = RedisCache(any_client, "ns")
     cache.set("k", 1)
     token = any_client.get("ns:version")
@@ -610,6 +618,24 @@ def test_wrong_options_are_named(options, error, named, r):
     options = {"client": r, "namespace": "ns"} | options
     with pytest.raises(error, match=f"^{named}"):
         RedisCache(options.pop("client"), options.pop("namespace"), **options)
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("load_balancing_strategy", LoadBalancingStrategy.ROUND_ROBIN),
+        pytest.param(
+            "read_from_replicas",
+            True,
+            marks=pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+        ),
+    ],
+)
+def test_a_client_that_reads_from_replicas_is_refused(option, value, labs):
+    """A replica may answer with what was invalidated, or not have what was stored."""
+    client = labs("cluster").client(**{option: value})
+    with client, pytest.raises(ValueError, match=f"^client has {option}"):
+        RedisCache(client, "ns")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, IntFlag
 from functools import partial
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,11 @@ class Colour(Enum):
 
 class Number(IntEnum):
     ONE = 1
+
+
+class Flags(IntFlag):
+    A = 1
+    B = 2
 
 
 SCALARS = (
@@ -126,6 +132,16 @@ def test_a_call_that_python_would_refuse_is_refused(args, kwargs):
         CallKeys(lambda a, b=2: None, "f", 1, None)(args, kwargs)
 
 
+def test_a_mistyped_keyword_is_no_other_call(r):
+    """An unknown keyword does not make up for a missing argument: TypeError, nothing stored."""
+    price = RedisCache(r, "ns").cached(name="price")(lambda item, currency: [item, currency])
+    assert price("tea", None) == ["tea", None]
+    for _ in range(2):
+        with pytest.raises(TypeError, match="currency"):
+            price("tea", curency="EUR")
+    assert price(currency="EUR", item="tea") == price("tea", currency="EUR") == ["tea", "EUR"]
+
+
 @pytest.mark.parametrize(
     "value", [object(), len, type, {1: object()}, (object(),), bytearray(b"x")]
 )
@@ -134,6 +150,21 @@ def test_an_argument_without_a_spelling_is_a_type_error(value):
     with pytest.raises(TypeError, match=f"no key can be made of .*{'key='}"):
         CallKeys(lambda a: None, "f", 1, None)((value,), {})
     assert CallKeys(lambda a: None, "f", 1, lambda a: "x")((value,), {}) == 'f@1("x")'
+
+
+def test_an_argument_without_an_end_is_a_type_error():
+    """A list that holds itself, an int that Python does not write out: key= decides."""
+    endless = []
+    endless.append(endless)
+    for value in (endless, 10**5000):
+        with pytest.raises(TypeError, match=r"no key can be made of .*key="):
+            CallKeys(lambda a: None, "f", 1, None)((value,), {})
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_flags_without_a_name_differ(one, other):
+    """A flag is spelled by its name, or by its value where no member has that."""
+    assert (spelled(Flags(one)) == spelled(Flags(other))) == (one == other)
 
 
 def test_long_arguments_make_no_long_keys():
@@ -166,9 +197,19 @@ def test_keys_do_not_differ_per_process_as_in_pottery():
 
 
 def test_datetimes_of_one_wall_clock_and_two_zones_differ():
-    """A zone is part of the value."""
+    """A zone is part of the value, by its name: two may have one offset."""
     naive = datetime(2013, 1, 1, 12)
-    assert len({spelled(naive), spelled(naive.replace(tzinfo=UTC)), spelled(naive.date())}) == 3
+    zones = [UTC, timezone(timedelta(hours=1)), ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Paris")]
+    aware = [naive.replace(tzinfo=zone) for zone in zones]
+    assert len(set(map(spelled, [naive, naive.date(), *aware]))) == 6
+    assert len({spelled(moment.timetz()) for moment in aware}) == 4
+
+    class Mine(tzinfo):
+        def utcoffset(self, _):
+            return timedelta(hours=1)
+
+    with pytest.raises(TypeError, match=r"time zone .*key="):
+        spelled(naive.replace(tzinfo=Mine()))
     kinds = [date(2013, 1, 1), time(1), timedelta(1), UUID(int=1), Decimal("1.0")]
     assert len(set(map(spelled, kinds))) == len(kinds)
 

@@ -1,9 +1,10 @@
 """The local tier: what it keeps, and how every change reaches it."""
 
+import math
 import threading
+import time
 
 import pytest
-from redis.cluster import LoadBalancingStrategy
 
 from redis_lab.lab.waiting import wait_until
 from redis_lab.patterns.cache import RedisCache
@@ -275,6 +276,29 @@ def test_no_value_outlives_its_own_time(tier, client, cache):
     assert tier.get("a") is None
 
 
+def test_a_local_copy_ends_where_early_refresh_may_begin(r, monkeypatch):
+    """With early the local life ends at the gap that XFetch draws, not with the value's own."""
+    cache = RedisCache(r, "shop")
+    monkeypatch.setattr("random.random", lambda: 1 - math.exp(-2))
+    with MultiLevelCache(cache, local_ttl=1e7) as tier:
+        f = tier.cached(name="f", early=1e7, ttl=1e6)(lambda: sum(range(1000)))  # some µs
+        plain = tier.cached(name="plain", ttl=1e6)(lambda: 1)
+        ends = {}
+        for call in (f, plain):
+            wait_until(lambda call=call: local_after(tier, call), 5, "a local value", every=0.001)
+            found = cache.lookup(call.key())
+            _, until = tier._tier._entries[call.key()]
+            ends[call] = time.monotonic() + cache.remaining(found) - until
+        gap = cache.lookup(f.key()).cost * 1e7 * 2 / 1e6
+        assert gap >= 20 and abs(ends[f] - gap) < 5 > abs(ends[plain])
+
+
+def local_after(tier, call):
+    before = tier.stats().local_hits
+    call()
+    return "" if tier.stats().local_hits > before else "not local"
+
+
 def test_one_loader_for_two_tiers(cache, client):
     """get_or_set is RedisCache's: one computation, and its error reaches its caller."""
     loads = []
@@ -411,12 +435,3 @@ def test_wrong_keys_are_named(r):
             with pytest.raises(error, match="key"):
                 tier.get(key)
         assert tier._tier._expected == {}
-
-
-def test_a_client_that_reads_from_replicas_is_refused(labs):
-    """A replica may answer with what a message has just called old."""
-    way = LoadBalancingStrategy.ROUND_ROBIN
-    with labs("cluster").client(load_balancing_strategy=way) as client:
-        cache = RedisCache(client, "shop")
-        with pytest.raises(ValueError, match="load_balancing_strategy"):
-            MultiLevelCache(cache)

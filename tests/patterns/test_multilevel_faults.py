@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 
@@ -48,6 +49,38 @@ def test_a_lost_connection_drops_the_tier(client, lab, beside):
         other = beside(lab, OTHER)
         tell(other, "cache.set('a', 2)")
         wait_until(lambda: gives(lambda: tier.get("a"), 2), 5, "the message")
+
+
+def test_a_read_begun_as_the_connection_is_lost_is_not_kept(server, r):
+    """A thread that knew of tracking just before its end keeps nothing that changes unheard."""
+    with server.client() as client, MultiLevelCache(RedisCache(client, "shop")) as tier:
+        elsewhere = RedisCache(r, "shop")
+        elsewhere.set("a", "old")
+        known, go, again = threading.Event(), threading.Event(), threading.Event()
+        expect, opened = tier._tier.expect, tier._tracking._open
+
+        def late(key, fresh_until):
+            known.set()
+            go.wait(20)
+            return expect(key, fresh_until)
+
+        def later(pool):
+            again.wait(20)
+            return opened(pool)
+
+        tier._tier.expect, tier._tracking._open = late, later
+        reader = threading.Thread(target=tier.get, args=("a",))
+        reader.start()
+        assert known.wait(20)
+        tier._tier.expect = expect
+        r.client_kill_filter(_type="pubsub")
+        wait_until(lambda: "" if not tier._tracking.fresh_until else "fresh", 5, "loss", every=0)
+        go.set()
+        reader.join()
+        elsewhere.set("a", "new")  # nobody hears of it
+        again.set()
+        wait_until(lambda: "" if tier._tracking.fresh_until else "not yet", 10, "tracking", every=0)
+        assert tier.get("a") == "new"
 
 
 def test_two_seconds_of_silence_drop_the_tier():
