@@ -26,7 +26,7 @@ GROUPS = (
 VARIABLE = "REDIS_LAB_COMMANDS_RUN"  # where `%load_ext redis_lab` finds the file for watch()
 HEADING = "## The whole group"
 _CALLED = re.compile(r"cmdstat_([^:]+):calls=[1-9]")
-_NAME = re.compile(r"(●?)\s*`([A-Z_ -]+)`")
+_NAME = re.compile(r"(●?)\s*`([A-Z_. -]+)`")
 _ROW = re.compile(r"^\|(?P<names>[^|]*`[^|]*)\|", re.MULTILINE)
 
 

@@ -39,7 +39,7 @@ def curves(
 
     x, y: quantity and unit of the axes. title: the finding. thresholds: words at places of the x
     axis where something changes. log: the axes that are logarithmic: "", "x", "y" or "xy".
-    Missing numbers are gaps. Raises ValueError for no columns, more than five, or no numbers.
+    Missing numbers are left out. Raises ValueError for no columns, more than five, or no numbers.
     """
     numbers = frame.astype(float).sort_index()
     if not 1 <= len(numbers.columns) <= len(COLOURS) or not numbers.notna().any(axis=0).all():
