@@ -95,7 +95,7 @@ def run(entry: Entry) -> set[str]:
     from redis_lab.course.execute import execute
 
     notebook = nbformat.read(entry.path, as_version=4)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         noted = Path(folder) / "commands.json"
         execute(notebook, Path(folder), {VARIABLE: str(noted)})
         return run_by(noted)

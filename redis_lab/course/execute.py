@@ -63,7 +63,7 @@ def execute(notebook: Any, folder: Path, environment: Mapping[str, str] | None =
 def store(path: Path) -> float:
     """Execute a notebook and write it back, outputs tidied and stamped."""
     notebook = nbformat.read(path, as_version=4)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         seconds = execute(notebook, Path(folder))
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
