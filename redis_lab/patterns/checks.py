@@ -1,9 +1,13 @@
 """Checks of arguments, each with an error that names the argument."""
 
+import json
 import math
 from typing import Any
 
+from redis_lab.errors import ValueTooLarge
+
 LONGEST = 50 * 365 * 86400  # seconds: a float still holds twice that to the microsecond
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def number(argument: str, value: Any) -> float:
@@ -49,3 +53,26 @@ def one_of(argument: str, value: Any, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(f"{argument} must be one of {', '.join(allowed)}, not {value!r}")
     return value
+
+
+def as_json(argument: str, value: Any, max_bytes: int) -> bytes:
+    """The value as JSON in UTF-8. Raises TypeError, ValueError (NaN, circles), ValueTooLarge."""
+    try:
+        # UTF-8 has no lone surrogates: with a backslash they are what JSON writes for them
+        document = _encode(value).encode(errors="backslashreplace")
+    except TypeError as error:
+        raise TypeError(f"{argument} must be what JSON can say: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{argument} must be what JSON can say: {error}") from error
+    if len(document) > max_bytes:
+        raise ValueTooLarge(f"{argument}: {len(document)} bytes as JSON, max_bytes is {max_bytes}")
+    return document
+
+
+def json_and_back(argument: str, value: Any, max_bytes: int) -> tuple[bytes, Any]:
+    """as_json(), and what JSON gives back. Raises TypeError as well where that is not the value."""
+    document = as_json(argument, value, max_bytes)
+    copied = json.loads(document)
+    if copied != value:
+        raise TypeError(f"{argument} must be JSON: only str keys and lists come back unchanged")
+    return document, copied

@@ -19,7 +19,8 @@ from redis_lab.patterns.scripting import Client, script
 
 Entry = tuple[str, dict[Any, Any]]
 START = "0-0"
-_CLAIM, _KEEP, _AGAIN = script("worker_claim"), script("worker_keep"), script("worker_again")
+_CLAIM, _TOUCH = script("worker_claim"), script("worker_touch")
+_REDELIVER = script("worker_redeliver")
 
 
 class ConsumerGroup:
@@ -69,13 +70,13 @@ class ConsumerGroup:
         found = found[0] if isinstance(found[0], list) else found
         return found if self.decodes else [(text(entry_id), fields) for entry_id, fields in found]
 
-    def read_again(self, entry_id: str) -> dict[Any, Any]:
+    def redeliver(self, entry_id: str) -> dict[Any, Any]:
         """The fields of a pending entry, one more delivery counted.
 
         Empty if it isn't ours any more, or was deleted: then it is acknowledged away.
         """
         arguments = (self.group, self.consumer, entry_id)
-        fields = iter(self._with_group(lambda: _AGAIN(self.client, (self.stream,), arguments)))
+        fields = iter(self._with_group(lambda: _REDELIVER(self.client, (self.stream,), arguments)))
         return dict(zip(fields, fields, strict=True))
 
     def raw(self, entry_id: str) -> dict[bytes, bytes]:
@@ -113,11 +114,11 @@ class ConsumerGroup:
         )
         return text(reply[0]), [(text(entry_id), times) for entry_id, times in reply[1:]]
 
-    def keep(self, entry_ids: list[str]) -> set[str]:
-        """Say that we still work on these; those that aren't pending for us any more."""
+    def touch(self, entry_ids: list[str]) -> set[str]:
+        """A heartbeat: restart their idle time; those that aren't pending for us any more."""
         arguments = (self.group, self.consumer, *entry_ids)
         return set(
-            map(text, self._with_group(lambda: _KEEP(self.client, (self.stream,), arguments)))
+            map(text, self._with_group(lambda: _TOUCH(self.client, (self.stream,), arguments)))
         )
 
     def node(self) -> Redis:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from redis_lab.errors import ValueTooLarge
 from redis_lab.patterns.keys import text
 
 _ID = re.compile(r"\d+-\d+", re.ASCII)
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,20 +61,6 @@ def position(after: Any) -> str:
     if not _ID.fullmatch(after):
         raise ValueError(f"after must be an Event.id such as 1700000000000-0, not {after!r}")
     return after
-
-
-def as_json(argument: str, value: Any, max_bytes: int) -> tuple[bytes, Any]:
-    """The value as JSON, and as JSON gives it back. Raises TypeError, ValueTooLarge."""
-    try:
-        document = _encode(value).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"{argument} must be JSON: {error}") from error
-    if len(document) > max_bytes:
-        raise ValueTooLarge(f"{argument}: {len(document)} bytes as JSON, max_bytes is {max_bytes}")
-    copied = json.loads(document)
-    if copied != value:
-        raise TypeError(f"{argument} must be JSON: only str keys and lists come back unchanged")
-    return document, copied
 
 
 def _event(number: str, aggregate_id: str, version: int, fields: dict[str, str]) -> Event:

@@ -13,38 +13,20 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from redis.cluster import RedisCluster
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ClusterDownError,
-    ConnectionError,
-    RedisClusterException,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-)
 
 from redis_lab.errors import VersionConflict
 from redis_lab.patterns.blocking import longest_block
-from redis_lab.patterns.checks import whole
-from redis_lab.patterns.event import (
-    Event,
-    Snapshot,
-    as_json,
-    of_aggregate,
-    of_all,
-    position,
-    time,
-)
+from redis_lab.patterns.checks import json_and_back, whole
+from redis_lab.patterns.event import Event, Snapshot, of_aggregate, of_all, position, time
 from redis_lab.patterns.keys import escaped, tagged, text
-from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.outages import is_outage
+from redis_lab.patterns.scripting import Client, checked_client, script
 
 log = logging.getLogger("redis_lab.patterns.event_store")
 
 _append = script("event_append")
 _snapshot = script("event_snapshot")
 _PAGE = 500
-_AWAY = (ConnectionError, TimeoutError, ClusterDownError, TryAgainError, RedisClusterException)
 State = TypeVar("State")
 
 
@@ -52,7 +34,8 @@ class EventStore:
     """Events of many aggregates, appended under optimistic concurrency.
 
     max_bytes: of one event's data, or one state, as JSON; ValueTooLarge above it. Both must be what
-    JSON gives back unchanged (str keys, lists, no tuples, no NaN), else TypeError.
+    JSON gives back unchanged: TypeError for keys that aren't str, tuples and the like, ValueError
+    for NaN, infinity and what contains itself.
 
     The versions of an aggregate have no gaps and no duplicates, and `id` orders all events, also
     when the server's clock goes back. An asynchronous failover can lose the last events, although
@@ -68,7 +51,7 @@ class EventStore:
 
     def __init__(self, client: Client, namespace: str, *, max_bytes: int = 16 * 1024 * 1024):
         prefix = tagged(namespace, "namespace")
-        self._client = client
+        self._client = checked_client(client)
         self._namespace = namespace
         self._max_bytes = whole("max_bytes", max_bytes)
         self._all = f"{prefix}:all"
@@ -86,7 +69,7 @@ class EventStore:
         """
         key = self._streams + escaped(aggregate_id, "aggregate_id")
         escaped(event_type, "event_type")
-        document, data = as_json("data", data, self._max_bytes)
+        document, data = json_and_back("data", data, self._max_bytes)
         expected: Any = ""
         if expected_version is not None:
             expected = whole("expected_version", expected_version, least=0)
@@ -112,10 +95,10 @@ class EventStore:
         """Every event after that Event.id (None: from the first), then each as it is appended.
 
         Ends when stop is set: before the next event, or within half the client's socket timeout and
-        1 s at most where there is none. While the server is away it tries again, at least once a
-        second, and logs it; stop is then seen after the client's own timeouts and repeats. To go on
-        in another process, keep the id of the last event that was handled. Raises what the server
-        answers to a login or command that it refuses.
+        1 s at most where there is none. While the server is away or busy it tries again, at least
+        once a second, and logs it; stop is then seen after the client's own timeouts and repeats.
+        To go on in another process, keep the id of the last event that was handled. Raises what the
+        server answers to a login or command that it refuses.
         """
         return self._follow(position(after), stop or threading.Event())
 
@@ -126,7 +109,7 @@ class EventStore:
         """
         key = self._snapshots + escaped(aggregate_id, "aggregate_id")
         whole("version", version)
-        document, _ = as_json("state", state, self._max_bytes)
+        document, _ = json_and_back("state", state, self._max_bytes)
         arguments = [aggregate_id, version, document]
         kept, actual = _snapshot(self._client, [key, self._versions], arguments)
         if version > actual:
@@ -172,8 +155,8 @@ class EventStore:
             try:
                 entries = self._wait(last)
                 pause = 0.0
-            except (*_AWAY, ResponseError) as error:
-                if not _passing(error):
+            except Exception as error:
+                if not is_outage(error):
                     raise
                 pause = min(1.0, pause * 2 or 0.05)
                 log.warning("events of %s: %s; again in %g s", self._namespace, error, pause)
@@ -200,10 +183,3 @@ class EventStore:
 
     def __repr__(self) -> str:
         return f"<EventStore {self._namespace}>"
-
-
-def _passing(error: Exception) -> bool:
-    """Whether the server is away or changes its role, rather than refuses."""
-    if isinstance(error, AuthenticationError | AuthorizationError):
-        return False
-    return isinstance(error, _AWAY) or str(error).startswith("UNBLOCKED")

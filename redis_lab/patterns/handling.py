@@ -11,23 +11,10 @@ from typing import Any, NoReturn
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import (
-    AskError,
-    AuthenticationError,
-    AuthorizationError,
-    ClusterDownError,
-    ConnectionError,
-    DataError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-    WatchError,
-)
+from redis.exceptions import AskError, DataError, ResponseError, WatchError
 
 from redis_lab.patterns.consumer_group import ConsumerGroup, Entry
+from redis_lab.patterns.outages import is_outage
 from redis_lab.patterns.scripting import script
 
 log = logging.getLogger("redis_lab.patterns.worker")
@@ -35,21 +22,7 @@ log = logging.getLogger("redis_lab.patterns.worker")
 _GUARD = script("worker_guard")
 _MARKER_TTL = 3600
 _LONGEST_ERROR = 1000
-_OUTAGES = (
-    *(ConnectionError, TimeoutError, ReadOnlyError, OutOfMemoryError),
-    *(ClusterDownError, RedisClusterException, TryAgainError, AskError),
-)
 _REFUSALS = (ResponseError, DataError, UnicodeEncodeError)  # nothing was applied
-_OUTAGE_CODES = ("NOREPLICAS", "MISCONF", "UNBLOCKED")
-
-
-def is_outage(error: BaseException) -> bool:
-    """Whether this passes by itself: the server is away, changing its role, or full."""
-    if isinstance(error, AuthenticationError | AuthorizationError):
-        return False
-    return isinstance(error, _OUTAGES) or (
-        isinstance(error, ResponseError) and str(error).startswith(_OUTAGE_CODES)
-    )
 
 
 class Effects(Pipeline):
@@ -164,17 +137,17 @@ class Handling:
         return replies or []
 
     def _while_ours(self, entries: list[Entry]) -> Iterator[Entry]:
-        """Each entry, while a sign is given for all; not those that were claimed meanwhile."""
+        """Each entry, with heartbeats for all of them; not those that were claimed meanwhile."""
         if len(entries) == 1:
             yield entries[0]
             return
         lost: set[str] = set()
         monotonic = time.monotonic
-        sign_at = monotonic() + self.min_idle / 3
+        beat_at = monotonic() + self.min_idle / 3
         for entry in entries:
-            if monotonic() > sign_at:
-                lost = self.group.keep([entry_id for entry_id, _ in entries])
-                sign_at = monotonic() + self.min_idle / 3
+            if monotonic() > beat_at:
+                lost = self.group.touch([entry_id for entry_id, _ in entries])
+                beat_at = monotonic() + self.min_idle / 3
             if not lost or entry[0] not in lost:
                 yield entry
 
@@ -185,11 +158,15 @@ class Handling:
             self.bury(entry_id, fields, times, _described(error))
 
     def bury(self, entry_id: str, fields: dict[Any, Any], times: int, error: str) -> None:
-        """Move the entry to the dead-letter stream; one that was deleted has no fields."""
-        if fields:
+        """Move the entry to the dead-letter stream; one that was deleted has no fields.
+
+        They are read anew, since the handler may have changed those that it got.
+        """
+        found: dict[Any, Any] = self.group.raw(entry_id) or fields
+        if found:
             why = error[:_LONGEST_ERROR].encode(errors="backslashreplace")
             about = {"_id": entry_id, "_deliveries": times, "_error": why}
-            own = {name: value for name, value in fields.items() if _name(name) not in about}
+            own = {name: value for name, value in found.items() if _name(name) not in about}
             self.group.client.xadd(self.dead_letter, own | about)
             log.error("%s of %s is dead: %s", entry_id, self.group.stream, error)
         self.group.ack([entry_id])

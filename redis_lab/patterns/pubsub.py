@@ -5,6 +5,7 @@ subscriber says when that was. What must not be missed belongs in a stream: work
 """
 
 import logging
+import os
 import selectors
 import threading
 import time
@@ -15,9 +16,11 @@ from typing import Any
 
 from redis.cluster import RedisCluster
 
-from redis_lab.patterns.checks import seconds
-from redis_lab.patterns.scripting import Client
-from redis_lab.patterns.subscription import FAILURES, Subscription
+from redis_lab.errors import ValueTooLarge
+from redis_lab.patterns.checks import seconds, whole
+from redis_lab.patterns.outages import FAILURES
+from redis_lab.patterns.scripting import Client, checked_client
+from redis_lab.patterns.subscription import Subscription
 
 log = logging.getLogger("redis_lab.patterns.pubsub")
 
@@ -37,17 +40,28 @@ class Message:
     data: str | bytes
 
 
-def publish(client: Client, channel: str, message: str | bytes, *, sharded: bool = False) -> int:
+def publish(
+    client: Client,
+    channel: str,
+    message: str | bytes,
+    *,
+    sharded: bool = False,
+    max_bytes: int = 16 * 2**20,
+) -> int:
     """Publish, and return how many subscribers the node that took it has delivered it to.
 
     sharded: to those who named the channel as sharded. On a Cluster all nodes get a message, a
-    sharded one those that hold its slot. Raises redis-py's errors; a client that repeats commands
-    by itself may publish twice.
+    sharded one those that hold its slot. Raises ValueTooLarge for a message above max_bytes, and
+    redis-py's errors; a client that repeats commands by itself may publish twice.
     """
+    checked_client(client)
     _checked("channel", [channel])
     if not isinstance(message, str | bytes):
         raise TypeError(f"message must be str or bytes, not {type(message).__name__}")
-    receivers: Any = (client.spublish if sharded else client.publish)(channel, message)
+    encoded = client.get_encoder().encode(message)
+    if len(encoded) > whole("max_bytes", max_bytes):
+        raise ValueTooLarge(f"message: {len(encoded)} bytes, max_bytes is {max_bytes}")
+    receivers: Any = (client.spublish if sharded else client.publish)(channel, encoded)
     return receivers
 
 
@@ -68,7 +82,8 @@ class Subscriber:
     Cluster one for each slot among its sharded channels, which goes where the slot goes. There,
     a message from just before a gap can come again behind it, by way of another node. With
     Sentinels it follows the primary; one that is cut off from them is left when it is demoted.
-    While a connection is dialled, for the client's timeouts at most, the other ones wait.
+    While a connection is dialled, for the client's timeouts at most, the other ones wait. A forked
+    child can't listen, RuntimeError says so: it makes a Subscriber of its own.
     """
 
     def __init__(
@@ -81,6 +96,7 @@ class Subscriber:
         on_reconnect: Callable[[tuple[str, ...]], object] | None = None,
         silence: float = 5.0,
     ):
+        checked_client(client)
         names = {
             "SUBSCRIBE": _checked("channels", channels),
             "PSUBSCRIBE": _checked("patterns", patterns),
@@ -92,6 +108,7 @@ class Subscriber:
             raise TypeError(f"on_reconnect must be callable, not {type(on_reconnect).__name__}")
         seconds("silence", silence)
         self.reconnects = 0
+        self._pid = os.getpid()
         self._on_reconnect = on_reconnect
         self._encoder = client.get_encoder()
         self._links = [Subscription(client, group, silence) for group in _grouped(client, names)]
@@ -108,6 +125,7 @@ class Subscriber:
     def listen(self) -> Iterator[Message]:
         """Each message as it comes; ends within a moment of close(), from whichever thread."""
         while True:
+            self._check_fork()
             with self._lock:
                 if self._closed:
                     return
@@ -128,6 +146,7 @@ class Subscriber:
         """
         if not callable(handler):
             raise TypeError(f"handler must be callable, not {type(handler).__name__}")
+        self._check_fork()
         if self._thread:
             raise RuntimeError("this Subscriber runs in the background already: make another")
         self._thread = threading.Thread(
@@ -139,6 +158,8 @@ class Subscriber:
     def close(self) -> None:
         """End listen() and the background thread, wait for that thread, hang up. Twice is fine."""
         self._closed = True
+        if self._pid != os.getpid():  # the connections are the parent's, and so may the lock be
+            return
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join()
         with self._lock:
@@ -150,6 +171,10 @@ class Subscriber:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _check_fork(self) -> None:
+        if self._pid != os.getpid():
+            raise RuntimeError("this Subscriber is the parent process's: make another in the child")
 
     def _handle(self, handler: Callable[[Message], object]) -> None:
         for message in self.listen():

@@ -12,13 +12,13 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from redis_lab.errors import ValueTooLarge
 from redis_lab.patterns.blocking import longest_block
-from redis_lab.patterns.checks import number, seconds, whole
+from redis_lab.patterns.checks import as_json, number, seconds, whole
 from redis_lab.patterns.keys import tagged, text
-from redis_lab.patterns.scripting import Client, script
+from redis_lab.patterns.scripting import Client, checked_client, script
 
 LONGEST_DELAY = 100 * 365 * 86400.0
+SHORTEST_ROUND = 0.25  # seconds: two commands
 _PUT, _GET = script("queue_put"), script("queue_get")
 _ACK, _RELEASE = script("queue_ack"), script("queue_release")
 _PUT_LATER, _POP_DUE = script("queue_put_later"), script("queue_pop_due")
@@ -40,7 +40,8 @@ class ReliableQueue:
         the next get(), before those that wait, and the first consumer's ack() is False.
     Bodies are what JSON can say (a tuple comes back as a list), of at most max_bytes as UTF-8.
     A job that always fails is delivered for ever: look at `attempts`. All keys are in one slot;
-    they are the user's data and don't expire, and an empty queue has none.
+    they are the user's data and don't expire, and an empty queue has none. When the server's clock
+    is set, jobs come back later by as much, or too early.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class ReliableQueue:
         visibility: float = 30.0,
         max_bytes: int = 16 * 2**20,
     ):
-        self.client = client
+        self.client = checked_client(client)
         self.name = name
         self.visibility = seconds("visibility", visibility)
         self.max_bytes = whole("max_bytes", max_bytes)
@@ -64,17 +65,19 @@ class ReliableQueue:
     def put(self, body: Any) -> str:
         """Append a job; its ID. A put that the client repeats after an error appends it once.
 
-        Raises TypeError for what isn't JSON, ValueTooLarge.
+        Raises TypeError or ValueError for what isn't JSON, ValueTooLarge.
         """
         job_id = uuid.uuid4().hex
-        _PUT(self.client, self._keys, (job_id, _as_json(body, self.max_bytes)))
+        _PUT(self.client, self._keys, (job_id, as_json("body", body, self.max_bytes)))
         return job_id
 
     def get(self, timeout: float | None = 0.0) -> Job | None:
         """The next job, ours for `visibility` seconds; None if there is none within `timeout`.
 
-        timeout: seconds, 0.0 returns at once, None waits for ever. Waiting costs two commands a
-        second, or four seconds under a shorter socket timeout.
+        timeout: seconds, 0.0 returns at once, None waits for ever. While no job comes, waiting
+        costs two commands a second; under a socket timeout below 2 s up to eight, and below 0.5 s a
+        job may be seen up to 0.25 s late. A get that the client repeats after an error may take two
+        jobs: the first one comes back when its time is over.
         """
         patience = float("inf") if timeout is None else seconds("timeout", timeout, least=0)
         deadline = time.monotonic() + patience
@@ -85,14 +88,17 @@ class ReliableQueue:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            self._wait(min(left, longest_block(self.client), int(reply) / 1_000_000))
+            self._wait(min(left, int(reply) / 1_000_000))
 
     def ack(self, job: Job) -> bool:
-        """The job is done. False: it was no longer ours, somebody else has it or has done it."""
+        """The job is done. False: it was no longer ours, somebody else has it or has done it.
+
+        False as well where the client repeats after an error what had been done the first time.
+        """
         return bool(_ACK(self.client, self._keys, _delivery(job)))
 
     def release(self, job: Job) -> bool:
-        """Give the job back, behind those that wait. False: it was no longer ours."""
+        """Give the job back, behind those that wait. False: it was no longer ours; see ack()."""
         return bool(_RELEASE(self.client, self._keys, _delivery(job)))
 
     def size(self) -> int:
@@ -104,20 +110,25 @@ class ReliableQueue:
 
     def _wait(self, longest: float) -> None:
         """Until a job waits: moving the first one to where it is changes nothing."""
-        here = (self._waiting, self._waiting)
-        self.client.execute_command("BLMOVE", *here, "LEFT", "LEFT", max(0.001, longest))
+        here, block = (self._waiting, self._waiting), min(longest, longest_block(self.client))
+        block = max(0.001, block)
+        if self.client.execute_command("BLMOVE", *here, "LEFT", "LEFT", block) is None:
+            time.sleep(max(0.0, min(longest, SHORTEST_ROUND) - block))
 
 
 class DelayedQueue:
     """Jobs by the time they are due, those of one time in the order they were put.
 
-    A popped job is gone: a consumer that dies with it takes it along. To have it survive, pop a few
-    and put() them into a ReliableQueue. Bodies are what JSON can say; equal ones are several jobs.
-    The keys are the user's data, in one slot, and don't expire; an empty queue has none.
+    A popped job is gone: a consumer that dies with it takes it along, and a reply that is lost on
+    its way takes all of its jobs. pop_due() then raises; but a client that repeats commands by
+    itself (redis-py's default) returns the next jobs instead, without a word. So give it a client
+    with retry=Retry(NoBackoff(), 0), pop few at a time, and put() into a ReliableQueue at once what
+    must survive its consumer. Bodies are what JSON can say; equal ones are several jobs. The keys
+    are the user's data, in one slot, and don't expire; an empty queue has none.
     """
 
     def __init__(self, client: Client, name: str, *, max_bytes: int = 16 * 2**20):
-        self.client = client
+        self.client = checked_client(client)
         self.name = name
         self.max_bytes = whole("max_bytes", max_bytes)
         self._jobs = f"{tagged(name)}:delayed:jobs"  # sorted set of turn .. body by time
@@ -126,12 +137,12 @@ class DelayedQueue:
     def put(self, body: Any, delay: float = 0.0) -> None:
         """A job that is due in `delay` seconds (at most a century), by the server's clock.
 
-        A put that the client repeats after an error may be two jobs. Raises TypeError for what
-        isn't JSON, ValueError for a delay that is negative or too long, ValueTooLarge.
+        A put that the client repeats after an error may be two jobs. Raises TypeError or ValueError
+        for what isn't JSON, ValueError for a delay that is negative or too long, ValueTooLarge.
         """
         if not 0 <= number("delay", delay) <= LONGEST_DELAY:
             raise ValueError(f"delay must be 0 to {LONGEST_DELAY:g} s, not {delay}")
-        arguments = (_as_json(body, self.max_bytes), round(delay * 1_000_000))
+        arguments = (as_json("body", body, self.max_bytes), round(delay * 1_000_000))
         _PUT_LATER(self.client, (self._jobs, self._turns), arguments)
 
     def pop_due(self, count: int = 1) -> list[Any]:
@@ -151,15 +162,3 @@ def _delivery(job: Job) -> tuple[str, int]:
     if not isinstance(job, Job):
         raise TypeError(f"job must be a Job, not {type(job).__name__}")
     return job.id, job.attempts
-
-
-def _as_json(body: Any, max_bytes: int) -> bytes:
-    try:
-        document = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-    except TypeError as error:
-        raise TypeError(f"body must be what JSON can say: {error}") from error
-    except (ValueError, RecursionError) as error:  # NaN, or one that contains itself
-        raise ValueError(f"body must be what JSON can say: {error}") from error
-    if len(document) > max_bytes:
-        raise ValueTooLarge(f"body: {len(document)} bytes as JSON, max_bytes is {max_bytes}")
-    return document

@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from redis_lab.patterns.keys import text
 
 BUSY = 5.0  # seconds to wait for another process's transaction
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 @runtime_checkable
@@ -43,7 +44,9 @@ class SQLiteStore:
 
     The table is made if it is missing, and beside it `<table>_position`, which holds the last
     stream ID: a table belongs to one write-behind namespace. For any number of threads and
-    processes; a forked child opens the file anew. ":memory:" lives and dies with this object.
+    processes; a forked child opens the file anew. A load does not wait for other processes. But an
+    object has one connection, so a load waits for a save of another thread, and that one for the
+    transaction of another process, 5 s at most. ":memory:" lives and dies with this object.
     """
 
     def __init__(self, path: str | Path, table: str):
@@ -53,7 +56,8 @@ class SQLiteStore:
             raise ValueError("table must not be empty or hold a NUL")
         self.path, self.table = os.fspath(path), table
         self._rows, self._last = _quoted(table), _quoted(f"{table}_position")
-        self._open()
+        self._of_parents: list[Any] = []  # SQLite forbids to use these after a fork, or close them
+        self._opened = self._open()
 
     def load(self, key: str) -> Any:
         """The value of this key, or None. Raises sqlite3.Error."""
@@ -68,7 +72,7 @@ class SQLiteStore:
         before, and nothing was changed. A row that has its value already is left alone.
         Raises TypeError or ValueError for what is no JSON, sqlite3.Error; then nothing is written.
         """
-        rows = [(key, json.dumps(value)) for key, value in values.items() if value is not None]
+        rows = [(key, _encode(value)) for key, value in values.items() if value is not None]
         gone = [(key,) for key, value in values.items() if value is None]
         with self._database() as db:
             db.execute("BEGIN IMMEDIATE")
@@ -92,27 +96,24 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Close the file. Twice is fine."""
-        with self._lock:
-            self._db.close()
+        pid, lock, db = self._opened
+        if pid == os.getpid():
+            with lock:
+                db.close()
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self.table!r} in {self.path}>"
 
-    def _open(self) -> None:
-        self._pid, self._lock = os.getpid(), threading.Lock()
-        self._db = sqlite3.connect(
-            self.path, timeout=BUSY, isolation_level=None, check_same_thread=False
+    def _open(self) -> tuple[int, threading.Lock, sqlite3.Connection]:
+        db = sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")  # other processes read while one writes
+        db.execute("PRAGMA synchronous = FULL")  # the queue drops a write once it is saved
+        db.execute(f"CREATE TABLE IF NOT EXISTS {self._rows} (key TEXT PRIMARY KEY, value TEXT)")
+        db.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._last} "
+            "(only_row INTEGER PRIMARY KEY CHECK (only_row = 1), ms INTEGER, seq INTEGER)"
         )
-        with self._database() as db:
-            db.execute("PRAGMA journal_mode = WAL")  # readers don't wait for the flusher
-            db.execute("PRAGMA synchronous = FULL")  # the queue drops a write once it is saved
-            db.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._rows} (key TEXT PRIMARY KEY, value TEXT)"
-            )
-            db.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._last} "
-                "(only_row INTEGER PRIMARY KEY CHECK (only_row = 1), ms INTEGER, seq INTEGER)"
-            )
+        return os.getpid(), threading.Lock(), db
 
     def _advance(self, db: sqlite3.Connection, position: str) -> bool:
         """Move the last position up to this one; False where it is there or beyond."""
@@ -128,15 +129,16 @@ class SQLiteStore:
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         """The connection, for one thread at a time; a transaction left open is rolled back."""
-        if self._pid != os.getpid():  # SQLite forbids to use a connection after a fork, or close it
-            self._of_parent = self._db
-            self._open()
-        with self._lock:
+        if self._opened[0] != os.getpid():
+            self._of_parents.append(self._opened)
+            self._opened = self._open()  # two threads may both: each goes on with one of its own
+        _, lock, db = self._opened
+        with lock:
             try:
-                yield self._db
+                yield db
             finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
 
 def _quoted(name: str) -> str:

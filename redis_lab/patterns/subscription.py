@@ -11,14 +11,14 @@ from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
-from redis.exceptions import ConnectionError, RedisClusterException, RedisError, TimeoutError
+from redis.exceptions import ConnectionError, TimeoutError
 from redis.retry import Retry
 
+from redis_lab.patterns.outages import FAILURES
 from redis_lab.patterns.scripting import Client
 
 log = logging.getLogger("redis_lab.patterns.pubsub")
 
-FAILURES = (RedisError, RedisClusterException, OSError)
 _KINDS = (b"message", b"pmessage", b"smessage")
 
 

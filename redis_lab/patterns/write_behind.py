@@ -15,15 +15,14 @@ import time
 import uuid
 from typing import Any
 
-from redis_lab.errors import ValueTooLarge
-from redis_lab.patterns.checks import seconds, whole
+from redis_lab.patterns.checks import json_and_back, seconds, whole
 from redis_lab.patterns.keys import escaped, tagged, text
 from redis_lab.patterns.scripting import script
 from redis_lab.patterns.sqlite_store import Store
 
 log = logging.getLogger("redis_lab.patterns.write_behind")
 _put, _newest = script("write_put"), script("write_newest")
-_batch, _done = script("write_batch"), script("write_done")
+_batch, _done, _refused = script("write_batch"), script("write_done"), script("write_refused")
 _LEASE = 2.0  # seconds for which the flusher of a batch has its place to itself
 _BAD_ROW = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)
 
@@ -41,8 +40,8 @@ class WriteBehind:
     max_backlog, timeout: a full queue makes set() wait for the store, `timeout` seconds at most.
     retry_on: exceptions of the store that mean "try later", besides OSError and sqlite3's (but for
         its complaints about a row). Any other exception is a row that can't be written: it goes to
-        the dead-letter stream with the reason and reads see the store's value again. Dead letters
-        are kept until you delete them.
+        the dead-letter stream with the reason and reads see the store's value again. So does what
+        somebody else put into the queue. Dead letters are kept until you delete them.
     Positions are stream IDs, times of the server. Where a failover lost queued writes that the
     store had got, and the new primary's clock is behind by more than it took, writes of a process
     that has not seen those IDs could be taken for old; one's own writes never are.
@@ -69,20 +68,22 @@ class WriteBehind:
         self._newest = f"{tag}:writes:newest"  # hash: key, ID of its last queued write
         self._flusher = f"{tag}:writes:flusher"  # the token of the instance that flushes
         self.dead = f"{tag}:writes:dead"  # stream: key, value, _id, _error
-        self._floor = getattr(store, "position", None) or "0-0"
+        self._floor = getattr(store, "position", None) or "0-0"  # new IDs are above it
         self._start()
 
     def set(self, key: str, value: Any) -> None:
         """Queue this write; None removes the row. Two round trips.
 
-        Raises TypeError or ValueError for what is no JSON, ValueTooLarge beyond the cache's
-        max_bytes, TimeoutError while the backlog is full; then nothing was queued.
-        After an error of Redis the write may be queued or not.
+        Raises TypeError or ValueError for what JSON doesn't give back unchanged (tuples, NaN, keys
+        that aren't str), ValueTooLarge beyond the cache's max_bytes, TimeoutError while the backlog
+        is full, RuntimeError after close(); then nothing was queued. After an error of Redis the
+        write may be queued or not.
         """
         escaped(key, "key")
-        body, deadline = json.dumps(value), time.monotonic() + self.timeout
-        if len(body) > self.cache.max_bytes:
-            raise ValueTooLarge(f"{len(body)} bytes as JSON, max_bytes={self.cache.max_bytes}")
+        body, _ = json_and_back("value", value, self.cache.max_bytes)
+        deadline = time.monotonic() + self.timeout
+        if self._stopping.is_set():
+            raise RuntimeError("this WriteBehind is closed: nothing was queued")
         self._after_fork()
         while not (queued := self._enqueue(key, body)):
             if time.monotonic() >= deadline:
@@ -92,8 +93,8 @@ class WriteBehind:
                 )
             self._wake.set()
             time.sleep(0.01)
-        self._floor, waiting = text(queued[0]), queued[1]
-        if waiting >= self.batch:
+        self._raise_floor(text(queued[0]))
+        if queued[1] >= self.batch:
             self._wake.set()
         self.cache.invalidate(key)
 
@@ -139,9 +140,13 @@ class WriteBehind:
     def __repr__(self) -> str:
         return f"<WriteBehind {self.queue} to {self.store!r}>"
 
-    def _enqueue(self, key: str, body: str) -> Any:
+    def _enqueue(self, key: str, body: bytes) -> Any:
         keys = [self.queue, self._newest]
         return _put(self.client, keys, [key, body, self.max_backlog, self._floor])
+
+    def _raise_floor(self, id: str) -> None:
+        with self._floor_lock:
+            self._floor = max(self._floor, id, key=lambda each: [*map(int, each.split("-"))])
 
     def _load(self, key: str) -> Any:
         queued = _newest(self.client, [self.queue, self._newest], [key])
@@ -150,6 +155,7 @@ class WriteBehind:
     def _start(self) -> None:
         self._pid, self._token = os.getpid(), uuid.uuid4().hex
         self._wake, self._stopping = threading.Event(), threading.Event()
+        self._floor_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="redis-lab-flusher", daemon=True)
         self._thread.start()
 
@@ -167,7 +173,8 @@ class WriteBehind:
                 if full:
                     continue
             except Exception as error:
-                (log.debug if failed else log.warning)("%s: tries again: %r", self.queue, error)
+                say = log.debug if failed else log.warning
+                say("%s: tries again: %s: %s", self.queue, type(error).__name__, error)
                 failed = True
             self._wake.wait(self.interval)
             self._wake.clear()
@@ -185,10 +192,19 @@ class WriteBehind:
         return len(writes)
 
     def _read(self, lease: float, count: int) -> list[tuple[str, str, Any]]:
-        """The oldest queued writes as (ID, key, value)."""
+        """The oldest queued writes as (ID, key, value), up to what is none."""
         keys, args = [self.queue, self._flusher], [self._token, round(lease * 1000), count]
-        entries = _batch(self.client, keys, args) or []
-        return [(text(id), text(row[1]), json.loads(row[3])) for id, row in entries]
+        writes: list[tuple[str, str, Any]] = []
+        for id, row in _batch(self.client, keys, args) or []:
+            try:
+                if [text(name) for name in row[::2]] != ["key", "value"]:
+                    raise ValueError("its fields are not key and value")
+                writes.append((text(id), text(row[1]), json.loads(row[3])))
+            except ValueError as error:
+                if writes:
+                    break
+                self._drop(text(id), f"no write of ours: {error}")
+        return writes
 
     def _save(self, writes: list[tuple[str, str, Any]]) -> None:
         """In one transaction; where a row is refused, one by one up to it, and on from there."""
@@ -204,12 +220,14 @@ class WriteBehind:
             except Exception as error:
                 if self._means_later(error):
                     raise
-                self._drop(id, f"{type(error).__name__}: {error}"[:500])
+                # In this order: whatever dies in between, no refused value stays in the cache
+                _refused(self.client, [self._newest], [key, id])
                 self.cache.invalidate(key)
+                self._drop(id, f"{type(error).__name__}: {error}"[:500])
 
     def _means_later(self, error: Exception) -> bool:
         return isinstance(error, self.retry_on) and not isinstance(error, _BAD_ROW)
 
     def _drop(self, id: str, *reason: str) -> None:
-        self._floor = id
+        self._raise_floor(id)
         _done(self.client, [self.queue, self._newest, self.dead], [id, *reason])

@@ -10,12 +10,18 @@ import redis.asyncio
 
 from redis_lab.patterns import (
     GCRA,
+    DelayedQueue,
+    EventStore,
     FixedWindow,
     Leaderboard,
     RealTimeAnalytics,
     RedisCache,
     RedisLock,
+    ReliableQueue,
     SessionStore,
+    StreamWorker,
+    Subscriber,
+    publish,
 )
 
 PATTERNS = {
@@ -25,6 +31,12 @@ PATTERNS = {
     "RealTimeAnalytics": lambda client: RealTimeAnalytics(client, "n"),
     "RedisLock": lambda client: RedisLock(client, "n"),
     "SessionStore": lambda client: SessionStore(client, "n"),
+    "EventStore": lambda client: EventStore(client, "n"),
+    "StreamWorker": lambda client: StreamWorker(client, "s", "g", "c", print),
+    "ReliableQueue": lambda client: ReliableQueue(client, "n"),
+    "DelayedQueue": lambda client: DelayedQueue(client, "n"),
+    "Subscriber": lambda client: Subscriber(client, ["n"]),
+    "publish": lambda client: publish(client, "n", "message"),
 }
 
 
@@ -45,6 +57,10 @@ def test_a_client_that_is_none_is_refused(r, pattern):
         ("retention", lambda r, value: RealTimeAnalytics(r, "n", retention=value)),
         ("window", lambda r, value: FixedWindow(r, "n", 1, value)),
         ("rate", lambda r, value: GCRA(r, "n", value, 1)),
+        ("min_idle", lambda r, value: StreamWorker(r, "s", "g", "c", print, min_idle=value)),
+        ("visibility", lambda r, value: ReliableQueue(r, "n", visibility=value)),
+        ("delay", lambda r, value: DelayedQueue(r, "n").put(1, value)),
+        ("silence", lambda r, value: Subscriber(r, ["n"], silence=value)),
     ],
 )
 def test_numbers_without_end_are_refused(r, argument, make):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 
 import pytest
 from redis.exceptions import ConnectionError, RedisClusterException, RedisError, TimeoutError
@@ -309,6 +310,30 @@ def test_a_vanished_server_is_redis_pys_own_error():
             with pytest.raises((ConnectionError, TimeoutError)) as caught:
                 call()
             assert isinstance(caught.value, RedisError)
+
+
+def test_a_slow_script_elsewhere_does_not_end_a_subscriber(caplog):
+    """BUSY passes: subscribe() says so, and goes on where it was once the script has ended."""
+    with rl.standalone(config={"busy-reply-threshold": 50}) as lab:
+        store = EventStore(lab.client(), "orders")
+        follower = Follower(EventStore(lab.client(socket_timeout=0.3), "orders"))
+        thread = threading.Thread(target=run_on, args=(lab,))
+        try:
+            thread.start()
+            wait_until(lambda: "" if "BUSY" in caplog.text else f"log {caplog.text}", 20, "BUSY")
+            lab.client().script_kill()
+            event = store.append("o-1", "placed", 1)
+            follower.stop(event)
+        finally:
+            follower.end()
+            thread.join(20)
+        assert follower.seen == [event]
+
+
+def run_on(lab):
+    """A script without end."""
+    with suppress(RedisError):
+        lab.client(socket_timeout=60).eval("while true do end", 0)
 
 
 def test_stop_ends_a_subscriber_whose_server_is_away():

@@ -12,6 +12,7 @@ import pytest
 from redis.exceptions import ConnectionError
 
 import redis_lab as rl
+from redis_lab import ValueTooLarge
 from redis_lab.lab.waiting import wait_until
 from redis_lab.patterns import Message, Subscriber, publish
 
@@ -129,6 +130,18 @@ def test_large_messages_and_many(client):
             client.publish("news", number)
         assert [message.data for message in take(subscriber, 5000)] == list(map(str, range(5000)))
         assert subscriber.reconnects == 0
+
+
+def test_a_message_above_max_bytes_is_not_sent(any_client):
+    """100 MB is a clear error by default, and max_bytes decides, to the byte of what is sent."""
+    with pytest.raises(ValueTooLarge, match="message: 100000000 bytes"):
+        publish(any_client, "news", b"x" * 100_000_000)
+    with Subscriber(any_client, ["news"], sharded=["news"]) as subscriber:
+        for sharded in (False, True):
+            with pytest.raises(ValueTooLarge, match="message: 4 bytes, max_bytes is 3"):
+                publish(any_client, "news", "üü", sharded=sharded, max_bytes=3)
+        publish(any_client, "news", "ü1", max_bytes=3)
+        assert take(subscriber, 1)[0].data in ("ü1", "ü1".encode())
 
 
 def test_publish_counts_receivers(r):
@@ -289,6 +302,7 @@ def test_it_runs_once(client):
         (lambda c: publish(c, 7, "x"), TypeError, "channel"),
         (lambda c: publish(c, "a", {"no": "JSON"}), TypeError, "message"),
         (lambda c: publish(c, "a", None), TypeError, "message"),
+        (lambda c: publish(c, "a", "x", max_bytes=0), ValueError, "max_bytes"),
     ],
 )
 def test_wrong_arguments_are_named(r, make, error, argument):

@@ -269,6 +269,37 @@ def test_a_refused_channel_is_an_error_at_once_and_a_failed_attempt_later(server
     r.acl_deluser("reader")
 
 
+FORKER = """
+import signal
+with Subscriber(client, ["news"]) as subscriber:
+    listening = subscriber.listen()
+    publish(client, "news", "before")
+    next(listening)
+    if os.fork() == 0:
+        signal.alarm(20)  # one that hangs ends by itself
+        for attempt in (lambda: next(listening), lambda: next(subscriber.listen()),
+                        lambda: subscriber.run_in_background(print)):
+            try:
+                attempt()
+            except RuntimeError as error:
+                print(error, flush=True)
+        subscriber.close()
+        os._exit(0)
+    os.wait()
+    for number in range(6):
+        publish(client, "news", str(number))
+    print([next(listening).data for _ in range(6)], subscriber.reconnects, flush=True)
+"""
+
+
+def test_a_forked_child_takes_no_message_from_its_parent(server, r, beside):
+    """listen() and run_in_background() raise there; close() there costs the parent nothing."""
+    said, _ = beside(server, FORKER).communicate(timeout=30)
+    *child, parent = said.splitlines()
+    assert child == ["this Subscriber is the parent process's: make another in the child"] * 3
+    assert parent == "['0', '1', '2', '3', '4', '5'] 0"
+
+
 PUBLISHER = """
 for number in range(int(sys.argv[1])):
     publish(client, "news", f"{sys.argv[2]}{number}")

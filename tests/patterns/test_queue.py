@@ -1,8 +1,14 @@
 """ReliableQueue and DelayedQueue: order, time, attempts, and what is said no to."""
 
 import threading
+import time
+from itertools import pairwise
 
 import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.retry import Retry
 
 from redis_lab import ValueTooLarge
 from redis_lab.lab.waiting import wait_until
@@ -129,12 +135,35 @@ def spied(client, monkeypatch):
     return commands
 
 
+def test_waiting_under_a_short_socket_timeout_costs_eight_commands_a_second(lab, monkeypatch):
+    """Blocks must be short then, and a pause follows each: a look and a block in 0.25 s."""
+    client, looks, results = lab.client(socket_timeout=0.2), [], []
+    queue = ReliableQueue(client, "jobs")
+    queue.get()
+    execute = client.execute_command
+
+    def spy(command, *arguments):
+        looks.extend([time.monotonic()] if command == "EVALSHA" else [])
+        return execute(command, *arguments)
+
+    monkeypatch.setattr(client, "execute_command", spy)
+    thread = threading.Thread(target=lambda: results.append(queue.get(None)))
+    thread.start()
+    wait_until(lambda: "" if len(looks) >= 5 else f"{len(looks)} looks", 20, "looks")
+    waited = looks[:5]
+    with lab.client() as producer:
+        ReliableQueue(producer, "jobs").put("a")
+    thread.join(20)
+    assert [job.body for job in results] == ["a"]
+    assert all(later - earlier > 0.24 for earlier, later in pairwise(waited))
+
+
 def test_a_waiting_consumer_gets_what_another_did_not_finish(lab, client, monkeypatch):
     """It waits until the end of visibility, not longer, without any put."""
-    queue = ReliableQueue(client, "jobs", visibility=0.3)
+    queue, other = ReliableQueue(client, "jobs", visibility=0.3), lab.client()
+    assert ReliableQueue(other, "jobs").get() is None  # connects, and loads the script
     queue.put("a")
     assert queue.get().attempts == 1
-    other = lab.client()
     commands = spied(other, monkeypatch)
     assert ReliableQueue(other, "jobs").get(None).attempts == 2
     waits = [command[-1] for command in commands if command[0] == "BLMOVE"]
@@ -165,6 +194,124 @@ def test_a_put_that_is_sent_twice_is_one_job(r):
     for again in (1, 0):
         assert script("queue_put")(r, queue._keys, ("id", '"a"')) == again
     assert [queue.get().body, queue.get(), queue.size()] == ["a", None, 1]
+
+
+def test_an_expired_job_is_got_from_a_full_server(r, clock):
+    """Under OOM a queue can be drained, jobs whose consumer's time is over first."""
+    queue = ReliableQueue(r, "jobs", visibility=1.0)
+    for body in "abc":
+        queue.put(body)
+    queue.get()
+    clock.advance(1)
+    r.config_set("maxmemory", 1)
+    try:
+        jobs = [queue.get() for _ in "abc"]
+        assert [queue.ack(job) for job in jobs] == [True] * 3
+    finally:
+        r.config_set("maxmemory", 0)
+    assert [(job.body, job.attempts) for job in jobs] == [("a", 2), ("b", 1), ("c", 1)]
+    assert r.dbsize() == 0
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_client_clock_an_hour_off_changes_nothing(client, monkeypatch, hours):
+    """Deadlines and due times are the server's: nobody's job comes back early, no job late."""
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + hours * 3600)
+    queue, later = ReliableQueue(client, "jobs"), DelayedQueue(client, "later")
+    queue.put("a"), later.put("soon"), later.put("not yet", 1000.0)
+    job = queue.get()
+    assert [queue.get(), later.pop_due(9), queue.ack(job)] == [None, ["soon"], True]
+    quick = ReliableQueue(client, "quick", visibility=0.001)
+    quick.put("a")
+    assert [quick.get().attempts, quick.get(None).attempts] == [1, 2]
+
+
+def test_a_server_clock_that_is_set_an_hour_off_loses_no_job(r, clock):
+    """Set back: what was taken or put comes an hour later. Set forward: at once, and the consumer
+    that had it is told."""
+    queue, later = ReliableQueue(r, "jobs", visibility=10.0), DelayedQueue(r, "later")
+    queue.put("a"), later.put("b", 5.0)
+    first = queue.get()
+    clock.advance(-3600)
+    assert [queue.get(), later.pop_due()] == [None, []]
+    clock.advance(3600 + 10)
+    again = queue.get()
+    assert [again.attempts, later.pop_due(), queue.ack(first)] == [2, ["b"], False]
+    clock.advance(3600)
+    assert [queue.get().attempts, queue.ack(again), queue.size()] == [3, False, 1]
+
+
+# a reply that is lost
+
+
+@pytest.fixture
+def lossy(server, monkeypatch):
+    """Call it with a number of repeats for a client that takes that number of lost replies, and a
+    switch: the next command that is sent is done, and its reply lost."""
+
+    def make(repeats):
+        client, armed = server.client(retry=Retry(NoBackoff(), repeats)), []
+        send = AbstractConnection.send_packed_command
+
+        def lose(connection, command, check_health=True):
+            send(connection, command, check_health)
+            if armed:
+                armed.clear()
+                connection.read_response()
+                connection.disconnect()
+                raise redis.ConnectionError("the reply was lost")
+
+        monkeypatch.setattr(AbstractConnection, "send_packed_command", lose)
+        client.ping()
+        return client, lambda: armed.append(True)
+
+    return make
+
+
+def test_a_lost_reply_of_pop_due_loses_its_jobs(lossy):
+    """As the docstring says: an error if the client doesn't repeat, else the next jobs instead."""
+    for repeats, left in ((0, [2, 3, 4]), (3, [4])):
+        client, lose = lossy(repeats)
+        queue = DelayedQueue(client, f"later {repeats}")
+        queue.put("loads the scripts"), queue.pop_due()
+        for n in range(5):
+            queue.put(n)
+        lose()
+        if repeats:
+            assert queue.pop_due(2) == [2, 3]
+        else:
+            with pytest.raises(redis.ConnectionError):
+                queue.pop_due(2)
+        assert queue.pop_due(9) == left
+
+
+def test_a_repeated_get_takes_two_jobs_and_the_first_comes_back(lossy, clock):
+    """None is lost: the one whose reply was lost is delivered when its time is over."""
+    client, lose = lossy(3)
+    queue = ReliableQueue(client, "jobs", visibility=10.0)
+    queue.put("a"), queue.put("b")
+    assert queue.release(queue.get()) and queue.release(queue.get())
+    lose()
+    second = queue.get()
+    assert (second.body, queue.get(), queue.ack(second)) == ("b", None, True)
+    clock.advance(10)
+    first = queue.get()
+    assert (first.body, first.attempts) == ("a", 3)
+
+
+def test_a_repeated_ack_or_release_is_false_and_done(lossy):
+    """The first one counted, its reply was lost, and the second one found nothing to do."""
+    client, lose = lossy(3)
+    queue = ReliableQueue(client, "jobs")
+    queue.put("a"), queue.put("b")
+    assert queue.release(queue.get()) and queue.ack(queue.get())  # loads the scripts
+    job = queue.get()
+    lose()
+    assert [queue.release(job), queue.size()] == [False, 1]
+    job = queue.get()
+    lose()
+    assert [queue.ack(job), queue.size()] == [False, 0]
 
 
 # DelayedQueue

@@ -1,7 +1,10 @@
 """StreamWorker: who gets which entry when, what becomes of failures, and what is said no to."""
 
 import logging
+import random
 import threading
+import time
+from itertools import pairwise
 
 import pytest
 import redis
@@ -278,6 +281,72 @@ def test_run_ends_with_an_error_that_does_not_pass(client):
         ours.run(threading.Event())
 
 
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_what_a_handler_does_to_its_fields_is_forgotten(any_client, idempotent):
+    """A handler that empties them and fails gets them whole the next time, and so does the
+    dead-letter stream: without fields an entry would pass for deleted."""
+
+    def empties(entry_id, fields, *pipe):
+        seen.append(dict(fields))
+        fields.clear()
+        raise ValueError
+
+    seen = []
+    add(any_client, "events", 1, kind="x")
+    ours = worker(any_client, empties, max_deliveries=2, idempotent=idempotent)
+    ours.run_once(), ours.run_once()
+    assert seen == [{"n": "0", "kind": "x"}] * 2
+    [(_, dead)] = any_client.xrange("events:dead")
+    dead = {text(name): text(value) for name, value in dead.items()}
+    assert (dead["n"], dead["kind"], dead["_deliveries"]) == ("0", "x", "2")
+
+
+def test_the_pause_before_another_attempt_doubles(r, monkeypatch):
+    """With each attempt, up to min_idle/2: a handler's own outage does not kill every entry."""
+    monkeypatch.setattr("redis_lab.patterns.worker.RETRY_PAUSE", 0.05)
+    add(r, "events", 1)
+    stop, times = threading.Event(), []
+
+    def fails_four_times(entry_id, fields):
+        times.append(time.monotonic())
+        if len(times) < 5:
+            raise OSError("the database is away")
+        stop.set()
+
+    worker(r, fails_four_times, min_idle=0.5, max_deliveries=9).run(stop)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert all(gap >= least for gap, least in zip(gaps, [0.05, 0.1, 0.2, 0.25], strict=True))
+    assert drained(r)
+
+
+def test_new_failures_do_not_put_off_the_next_attempt(r, monkeypatch):
+    """While entry after entry fails for the first time, the first one is tried again."""
+    monkeypatch.setattr("redis_lab.patterns.worker.RETRY_PAUSE", 0.05)
+    add(r, "events", 1, first="yes")
+    stop, seen = threading.Event(), []
+
+    def always_fails(entry_id, fields):
+        seen.append("first" in fields)
+        if sum(seen) == 2 or len(seen) == 5000:
+            stop.set()
+        add(r, "events", 1)
+        raise ValueError
+
+    monkeypatch.setattr(logging.getLogger("redis_lab.patterns.worker"), "disabled", True)
+    worker(r, always_fails, batch=5000).run(stop)
+    assert sum(seen) == 2
+
+
+def test_with_one_delivery_a_death_buries_all_that_was_read(client):
+    """Nobody can tell which entry killed the worker: with max_deliveries=1 none is tried again."""
+    add(client, "events", 3)
+    worker(client, Handler(), max_deliveries=1)
+    left_by(client, "c", "events", 3)
+    handler = Handler()
+    assert worker(client, handler, max_deliveries=1).run_once() == 0
+    assert (handler.seen, client.xlen("events:dead"), drained(client)) == ([], 3, True)
+
+
 # pending entries
 
 
@@ -385,7 +454,7 @@ class Hours:
 
 
 def test_a_slow_batch_is_not_left_alone(client, monkeypatch):
-    """Between two calls of the handler all entries of the batch are given a sign."""
+    """Between two calls of the handler there is a heartbeat for all entries of the batch."""
     hours = Hours()
     monkeypatch.setattr(handling, "time", hours)
     ids, idle = add(client, "events", 3), []
@@ -398,6 +467,25 @@ def test_a_slow_batch_is_not_left_alone(client, monkeypatch):
 
     assert worker(client, slow, min_idle=1000.0).run_once() == 3
     assert idle == [[False] * 3] * 3
+
+
+def test_calls_of_two_thirds_of_min_idle_leave_no_entry_alone(client, monkeypatch):
+    """From one heartbeat to the next, and from the last one to the acknowledgement, less than
+    min_idle passes, however long each call lasts below two thirds of it."""
+    hours, draw, beats = Hours(), random.Random(3), [0.0]
+    monkeypatch.setattr(handling, "time", hours)
+    add(client, "events", 60)
+    longest = [333.0, 666.0] * 15
+
+    def slow(entry_id, fields):
+        hours.now += longest.pop() if longest else draw.uniform(0.0, 666.0)
+
+    ours = worker(client, slow, min_idle=1000.0)
+    touch = ours._group.touch
+    monkeypatch.setattr(ours._group, "touch", lambda ids: beats.append(hours.now) or touch(ids))
+    assert ours.run_once() == 60
+    gaps = [later - earlier for earlier, later in pairwise([*beats, hours.now])]
+    assert 900 < max(gaps) < 1000
 
 
 def test_entries_that_were_taken_over_in_a_pause_are_left_to_others(client, monkeypatch):
@@ -426,6 +514,54 @@ def test_pending_and_lag_count(client):
     left_by(client, "dead", "events", 10)
     client.xdel("events", ids[100])
     assert (ours.pending(), ours.lag()) == (10, 2489)
+
+
+def test_delconsumer_destroys_pending_entries(lab, client):
+    """So no worker sends it, not for itself and not for those it takes over from; whoever sends it
+    by hand drops what was pending for good."""
+    ours = worker(client, Handler(lambda fields: fields["n"] != "2"), min_idle=100.0)
+    add(client, "events", 3)
+    left_by(client, "dead", "events", 1)
+    assert ours.run_once() == 1
+    stats = [node.client().info("commandstats") for node in lab.primaries]
+    assert not [each for each in stats if "cmdstat_xgroup|delconsumer" in each]
+    names = {each["name"] for each in client.xinfo_consumers("events", "g")}
+    assert (names, ours.pending()) == ({"c", "dead"}, 2)
+    assert client.xgroup_delconsumer("events", "g", "c") == 2
+    assert (ours.run_once(), ours.pending(), ours.lag()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_client_clock_an_hour_off_changes_nothing(client, monkeypatch, hours):
+    """What was left alone is taken over, what is being worked on is not."""
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + hours * 3600)
+    handler = Handler()
+    ours = worker(client, handler, min_idle=100.0)
+    add(client, "events", 3)
+    left_by(client, "dead", "events", 1)
+    left_by(client, "alive", "events", 1, idle=0)
+    assert ours.run_once() == 2
+    assert handler.numbers == [0, 2]
+    assert [each["name"] for each in client.xpending("events", "g")["consumers"]] == ["alive"]
+
+
+def test_a_server_clock_that_was_set_back_an_hour_delays_what_is_taken_over(client):
+    """Entries delivered in what is the future now: one's own come at once, a dead consumer's when
+    the clock is there; none is lost."""
+    handler = Handler()
+    worker(client, handler)
+    ids = add(client, "events", 3)
+    left_by(client, "dead", "events", 1)
+    left_by(client, "c", "events", 1)
+    future = int(ids[0].split("-")[0]) + 3_600_000
+    for consumer, entry_id in (("dead", ids[0]), ("c", ids[1])):
+        client.xclaim("events", "g", consumer, 0, [entry_id], time=future, justid=True)
+    ours = worker(client, handler, min_idle=100.0)
+    assert (ours.run_once(), handler.numbers, ours.pending()) == (2, [1, 2], 1)
+    client.xclaim("events", "g", "dead", 0, [ids[0]], time=future - 7_200_000, justid=True)
+    assert worker(client, handler, min_idle=100.0).run_once() == 1
+    assert handler.numbers == [1, 2, 0]
 
 
 # keys and bad input

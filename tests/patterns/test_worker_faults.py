@@ -11,6 +11,7 @@ from redis.cluster import RedisCluster
 import redis_lab as rl
 from redis_lab.lab.waiting import wait_until
 from redis_lab.patterns import StreamWorker
+from redis_lab.patterns.outages import is_outage
 
 STREAM, EFFECTS, PATIENCE = "{events}:in", "{events}:effects", 30.0
 OUTAGES = (redis.RedisError, redis.exceptions.RedisClusterException)
@@ -239,7 +240,7 @@ def test_a_group_that_vanishes_under_a_transaction_applies_nothing(client):
 
 
 def test_script_flush_in_the_middle(client):
-    """Claims, signs and second deliveries are scripts: they survive SCRIPT FLUSH."""
+    """Claims, heartbeats and second deliveries are scripts: they survive SCRIPT FLUSH."""
     attempts = []
 
     def fail_first(entry_id, fields):
@@ -295,6 +296,60 @@ def test_a_full_server_uses_up_no_attempts():
         assert worker.run_once() == 3
         assert client.hgetall(EFFECTS) == {"0": "1", "1": "1", "2": "1"}
         assert not client.exists(f"{STREAM}:dead")
+
+
+def test_a_slow_script_elsewhere_does_not_end_run(caplog):
+    """BUSY passes: the worker says so, waits, and handles what comes once the script has ended."""
+    with rl.standalone(config={"busy-reply-threshold": 50}) as lab:
+        impatient, handled = lab.client(socket_timeout=0.3), []
+        worker = StreamWorker(impatient, STREAM, "g", "c", lambda entry_id, _: handled.append(1))
+        with running(worker):
+            with busy(lab):
+                wait_until(
+                    lambda: "" if "BUSY" in caplog.text else f"log {caplog.text}", 20, "BUSY"
+                )
+            lab.client().xadd(STREAM, {"n": 1})
+            wait_until(lambda: "" if handled else "nothing", 20, "the entry")
+
+
+@contextlib.contextmanager
+def running(worker):
+    """The worker runs in a thread until the block is left, and not for longer."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+        assert thread.is_alive()
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def busy(lab):
+    """The server runs a script without end, until the block is left."""
+
+    def run_on():
+        with contextlib.suppress(redis.RedisError):
+            lab.client(socket_timeout=60).eval("while true do end", 0)
+
+    thread = threading.Thread(target=run_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        lab.client().script_kill()
+        thread.join(20)
+
+
+def test_what_passes_by_itself_and_what_does_not():
+    """A busy server does, a group that is there already does not, however alike they begin."""
+    assert is_outage(redis.ResponseError("BUSY Redis is busy running a script."))
+    assert is_outage(redis.ConnectionError()) and is_outage(redis.exceptions.ClusterDownError(""))
+    assert not is_outage(redis.ResponseError("BUSYGROUP Consumer Group name already exists"))
+    assert not is_outage(redis.AuthenticationError()) and not is_outage(OSError("a handler's own"))
 
 
 def test_a_replica_is_refused():

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from contextlib import closing, suppress
 
 import pytest
@@ -75,6 +76,25 @@ def test_a_value_comes_back_as_it_was_saved(store):
     assert {key: store.load(key) for key in values} == values
     assert store.load("missing") is None
     assert isinstance(store, Store)
+
+
+def test_what_is_no_json_is_not_saved(store):
+    """A number that JSON has not is a ValueError, an object a TypeError, and no row is written."""
+    for value, error in ((float("nan"), ValueError), (object(), TypeError)):
+        with pytest.raises(error):
+            store.save({"a": 1, "b": value})
+    assert rows_of(store.path) == {}
+
+
+def test_a_load_does_not_wait_for_another_process(store):
+    """While somebody else's transaction is open, rows read as they were before it."""
+    store.save({"a": 1})
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE rows SET value = '2'")
+        assert store.load("a") == 1
+        other.execute("COMMIT")
+    assert store.load("a") == 2
 
 
 def test_none_removes_the_row(store):
@@ -381,6 +401,84 @@ def test_a_lost_queue_and_a_slow_clock_hide_no_write(behind, client, store):
     assert store.load("a") == "newest"
 
 
+def test_a_flusher_that_comes_late_does_not_take_the_floor_back(behind, client, store):
+    """IDs of new writes stay above all that this process has seen, whichever of its threads comes
+    last: else the store takes a later write for an old one, and drops it."""
+
+    class Slow(Recording):
+        def save(self, values, position=None):
+            store.save(values, position)
+            saved.set()
+            self.open.wait()
+
+    saved, dropped, slow = threading.Event(), threading.Event(), Slow()
+    slow.open.clear()
+    client.xadd("{shop}:writes", {"key": "x", "value": "0"}, id="9999999999999-0")
+    writes = behind(slow, interval=0.01)
+    drop = writes._drop
+    writes._drop = lambda *what: drop(*what) or dropped.set()
+    assert saved.wait(10)
+    for number in range(3):
+        writes.set("a", number)
+    highest = writes._floor
+    client.delete(writes._flusher)  # as its TTL does: another one takes over, and does it all
+    behind(store, interval=0.01).flush()
+    slow.open.set()
+    assert dropped.wait(10)
+    client.delete(writes.queue, writes._newest)  # a failover lost them
+    writes.set("a", "acknowledged")
+    writes.flush()
+    assert writes._floor > highest
+    assert store.load("a") == "acknowledged"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_an_hour_off_changes_nothing(behind, client, store, monkeypatch, hours):
+    """A client's own is not asked; a server's that goes back, or was ahead before: the order of
+    writes holds, the last one wins."""
+    real, ahead = time.time, round(time.time() * 1000) + 3_600_000
+    monkeypatch.setattr("time.time", lambda: real() + hours * 3600)
+    writes = behind(store, interval=LATER)
+    writes.set("a", 1)
+    client.xadd(writes.queue, {"key": "a", "value": "2"}, id=f"{ahead}-0")
+    for number in range(3, 9):
+        writes.set("a", number)
+    assert writes.get("a") == 8
+    writes.flush()
+    assert (store.load("a"), writes.get("a"), writes.backlog()) == (8, 8, 0)
+    writes.set("a", 9)
+    writes.flush()
+    assert store.load("a") == 9
+
+
+FOREIGN = [{"key": "x"}, {"a": "b", "c": "1"}, {"key": "x", "value": "{"}, {"v": "1"}]
+
+
+def test_what_somebody_else_queued_is_a_dead_letter(behind, client, store):
+    """An entry that is no write holds nobody back: it is kept with the reason, and what is queued
+    before and behind it reaches the store."""
+    writes = behind(store, interval=LATER)
+    for number, fields in enumerate(FOREIGN):
+        writes.set(f"k{number}", number)
+        client.xadd(writes.queue, fields)
+    writes.set("last", 1)
+    writes.flush()
+    assert rows_of(store.path) == {**{f"k{n}": str(n) for n in range(4)}, "last": "1"}
+    dead = [fields for _, fields in client.xrange(writes.dead)]
+    assert [{k: v for k, v in each.items() if k[0] != "_"} for each in dead] == FOREIGN
+    assert all(each["_error"].startswith("no write of ours") for each in dead)
+    assert client.exists(writes._newest) == 0
+
+
+def test_a_closed_one_takes_no_write(cache, store, client):
+    """Nobody would flush it: set() raises, and nothing is queued; reads go on."""
+    with WriteBehind(cache, store) as writes:
+        writes.set("a", 1)
+    with pytest.raises(RuntimeError, match="closed"):
+        writes.set("a", 2)
+    assert (writes.get("a"), writes.backlog()) == (1, 0)
+
+
 def test_scripts_may_be_flushed_in_between(behind, client, store):
     """SCRIPT FLUSH costs nothing but a trip."""
     writes = behind(store, interval=0.01)
@@ -423,8 +521,9 @@ def test_wrong_options_are_named(r, options, error, name):
 def test_a_wrong_key_or_value_queues_nothing(behind, r):
     """It is the caller's error, at once."""
     writes = behind(Recording(), RedisCache(r, "shop"), interval=LATER)
-    wrong = [("a", {1}, TypeError), (3, 1, TypeError), ("", 1, ValueError)]
-    for key, value, error in [*wrong, ("a", "x" * 2**24, ValueTooLarge)]:
+    changed = [("a", value, TypeError) for value in ({1}, (1,), {1: 2}, [{None: 1}])]
+    wrong = [(3, 1, TypeError), ("", 1, ValueError), ("a", float("nan"), ValueError)]
+    for key, value, error in [*changed, *wrong, ("a", "x" * 2**24, ValueTooLarge)]:
         with pytest.raises(error):
             writes.set(key, value)
     assert r.xlen(writes.queue) == 0

@@ -136,6 +136,23 @@ def test_a_flusher_killed_anywhere_loses_nothing_and_repeats_nothing(
         assert (writes.backlog(), r.exists(writes._newest)) == (0, 0)
 
 
+@pytest.mark.parametrize("where", BAD_POINTS)
+def test_a_flusher_killed_over_a_bad_row_leaves_no_refused_value_in_the_cache(
+    where, lab, here, path, beside
+):
+    """Reads see the store's value, though the refused one was cached while it was queued."""
+    here.store.save({"k": 1})
+    flusher = start_flusher(beside, lab, here, path, where, "SIGKILL")
+    here.set("k", 13)
+    assert here.get("k") == 13
+    wake(flusher)
+    assert flusher.wait(10) == -signal.SIGKILL
+    assert here.get("k") == 1
+    here.client.delete(here._flusher)
+    here.flush()
+    assert (here.get("k"), here.client.xlen(here.dead), here.backlog()) == (1, 1, 0)
+
+
 def test_a_flusher_that_was_paused_overwrites_nothing_newer(lab, here, path, beside):
     """It has read its batch, sleeps past its time, and saves: the store knows better."""
     flusher = start_flusher(beside, lab, here, path, "read", "SIGSTOP")
@@ -222,6 +239,41 @@ def test_a_forked_child_flushes_by_itself(server, r, path, beside):
     parent = beside(server, FORKER, path)
     assert parent.stdout.readline() == "0 0\n"
     assert rows_of(path) == {"before": 1, "child": 2, "parent": 3}
+
+
+THREADS_OF_A_CHILD = """
+import sqlite3
+store = SQLiteStore(sys.argv[1], "rows")
+store.save({"a": 1})
+with store._database() as of_parent:
+    pass
+if os.fork() == 0:
+    connect, all_there, seen = sqlite3.connect, threading.Barrier(4), []
+    def together(*arguments, **options):
+        all_there.wait(10)  # four threads are opening the file at once
+        return connect(*arguments, **options)
+    def use():
+        with store._database() as db:
+            seen.append(db is of_parent or db.in_transaction)
+        store.save({threading.current_thread().name: store.load("a")})
+    sqlite3.connect = together
+    threads = [threading.Thread(target=use, name=name) for name in "bcde"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+    os._exit(any(seen))
+_, status = os.wait()
+print(status, store.load("e"), flush=True)
+"""
+
+
+def test_no_thread_of_a_forked_child_uses_the_parents_connection(server, r, path, beside):
+    """Also while another one is opening the file: SQLite forbids it, and a database could break."""
+    parent = beside(server, THREADS_OF_A_CHILD, path)
+    assert parent.stdout.readline() == "0 1\n"
+    assert rows_of(path) == dict.fromkeys("abcde", 1)
 
 
 def test_a_server_that_dies_and_returns_has_lost_no_write(path):

@@ -9,7 +9,9 @@ local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local first = redis.call('ZRANGE', taken, 0, 0, 'WITHSCORES')
 local id = first[1]
-if not id or tonumber(first[2]) > now then
+if id and tonumber(first[2]) <= now then
+  redis.call('ZREM', taken, id) -- first: after it, a server out of memory lets the rest pass
+else
   id = redis.call('LPOP', waiting)
 end
 if not id then
