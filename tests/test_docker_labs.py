@@ -190,7 +190,7 @@ def test_what_the_file_says_of_a_node_holds():
     with rl.cluster(primaries=1, replicas=1) as lab:
         for node in lab.nodes:
             seen = inspected(node)
-            assert seen["HostConfig"]["Memory"] == 512 * 2**20
+            assert seen["HostConfig"]["Memory"] == 2**30
             assert seen["HostConfig"]["Sysctls"] == {"net.ipv4.tcp_syn_retries": "1"}
             assert "no-new-privileges:true" in seen["HostConfig"]["SecurityOpt"]
             assert not seen["HostConfig"]["Privileged"]

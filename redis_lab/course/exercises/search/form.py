@@ -146,10 +146,10 @@ def check(trial):
     def asked(filled, page=0):
         answer = trial.run(dict(filled), page)
         if not (isinstance(answer, tuple | list) and len(answer) == 2):
-            raise Refused(f"for {filled} it answered {answer!r:.90}, no (number, ids)")
+            raise Refused(f"for {filled} it answered {answer!r:.90}, not (number, ids)")
         number, ids = answer
         if not isinstance(ids, list | tuple) or not all(isinstance(each, str) for each in ids):
-            raise Refused(f"for {filled} the second part is {ids!r:.90}, no list of ids")
+            raise Refused(f"for {filled} the second part is {ids!r:.90}, not a list of ids")
         return number, list(ids)
 
     def agrees(filled, claim, why):
@@ -157,7 +157,7 @@ def check(trial):
         try:
             number, ids = asked(filled)
         except Refused as refusal:
-            trial.expect(False, claim, f"for {filled}: {refusal}: {why}")
+            trial.expect(False, claim, f"{refusal}: {why}")
             return
         late = {row["id"]: row["delay"] for row in rows}
         wanted = sorted(late.values(), reverse=True)[:10]
