@@ -4,6 +4,7 @@
 # make versions REDIS_LAB_SERVERS=a:b  the tests on each of these servers, as a table
 # make bench      speed, as ratios       make notebooks  run notebooks and store their outputs
 # make docs       the table of notebooks in the README
+# make soak N=20 NOTEBOOKS="20 33"  these notebooks so many times, as a table
 # ARGS=… goes to the command, N=62 chooses a notebook.
 PYTHON ?= python3
 VENV   ?= .venv
@@ -13,7 +14,7 @@ N      ?=
 IN_CONTAINERS = $(wildcard tests/test_docker_*.py) $(patsubst %,tests/test_%.py, \
   topologies faults partition clients leftovers coverage notebooks_run)
 
-.PHONY: lab test test-browser test-docker versions image bench notebooks docs lint clean
+.PHONY: lab test test-browser test-docker versions soak image bench notebooks docs lint clean
 
 lab: $(VENV)/.course
 	@$(BIN)/redis-lab doctor --fix --quiet
@@ -33,6 +34,9 @@ test-docker: $(VENV)/.test image
 
 versions: $(VENV)/.test
 	$(BIN)/python tests/versions.py $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python tests/soak.py $(or $(N),20) $(NOTEBOOKS)
 
 image:
 	@PYTHON=$(PYTHON) docker/image

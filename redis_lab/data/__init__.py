@@ -16,7 +16,9 @@ from operator import index
 import numpy as np
 import pandas as pd
 
-__all__ = ["airlines", "airports", "flights", "planes", "weather"]
+from redis_lab.data.origin import Origin
+
+__all__ = ["Origin", "airlines", "airports", "flights", "planes", "weather"]
 
 # Text is text, not a category: a category still lists the carriers that a filter has removed.
 # Columns with gaps take nullable types: a delay stays 2, where a float column makes it 2.0.

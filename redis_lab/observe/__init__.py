@@ -6,8 +6,9 @@ from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.server import info, latency, slowlog
 from redis_lab.observe.timing import bench
 from redis_lab.observe.trace import Trace, trace
+from redis_lab.observe.traffic import traffic, zipf
 
 __all__ = [
     "Bystander", "Gap", "Probe", "Trace", "bench", "encodings", "info", "latency", "longest_gap",
-    "memory", "slowlog", "trace",
+    "memory", "slowlog", "trace", "traffic", "zipf",
 ]  # fmt: skip
