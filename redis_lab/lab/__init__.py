@@ -21,10 +21,11 @@ from redis_lab.errors import LabUnavailable
 from redis_lab.lab import attached, backends, formation, guard, servers, shapes
 from redis_lab.lab.events import LabEvent
 from redis_lab.lab.node import Node
+from redis_lab.lab.proxy import Proxy
 from redis_lab.lab.topology import Topology
 
 __all__ = [
-    "LabEvent", "Node", "Topology", "attach", "cluster", "replicated", "running", "secure",
+    "LabEvent", "Node", "Proxy", "Topology", "attach", "cluster", "replicated", "running", "secure",
     "sentinel", "standalone",
 ]  # fmt: skip
 
