@@ -111,11 +111,16 @@ def _label_ends(ax: Axes, names: list[str]) -> None:
         last: Any = np.asarray(drawn.get_xydata())[-1]
         place = ax.transAxes.inverted().transform(ax.transData.transform(last))
         ends.append((float(place[1]), str(drawn.get_label()), drawn.get_color()))
-    step, taken = line() / height, -1.0
-    for end, name, colour in sorted(ends):
-        taken = max(end, taken + step)
+    step, heights = line() / height, list[float]()
+    for end, *_ in sorted(ends):
+        heights.append(max(end, heights[-1] + step) if heights else end)
+    highest = 1.0  # and down again: none stands above the axes
+    for number in reversed(range(len(heights))):
+        heights[number] = min(heights[number], highest)
+        highest = heights[number] - step
+    for place_y, (_, name, colour) in zip(heights, sorted(ends), strict=True):
         ax.annotate(
-            name, (1, taken), xycoords="axes fraction", xytext=(8, 0),
+            name, (1, place_y), xycoords="axes fraction", xytext=(8, 0),
             textcoords="offset points", va="center", color=colour, weight="bold",
         )  # fmt: skip
 
