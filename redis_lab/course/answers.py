@@ -28,6 +28,8 @@ SENTENCES: dict[type[Exception], str] = {
     ReadOnlyError: "the write went to a replica: ask for the primary",
     ConnectionError: "the server closed the connection",
     ResponseError: "Redis refused the command",
+    UnicodeDecodeError: "the reply is bytes that are no text, and this client makes text of every "
+    "reply: read such a value with a single command of its own, as r.dump does",
 }
 
 

@@ -217,7 +217,7 @@ def check(trial):
     left_over = [key for key, (_, left) in keys.items() if left is None and key not in lasting]
     trial.expect(
         not left_over and len(keys) <= before + 1,
-        "asking leaves nothing behind",
+        "asking leaves nothing that stays",
         f"ten questions left {len(keys) - before} keys more ({', '.join(left_over[:2])} …): a "
         "union for every day that was asked for",
     )

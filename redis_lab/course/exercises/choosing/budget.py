@@ -222,7 +222,7 @@ def check(trial):
     if len(keys) > len(schedule) / 2:
         reason = "there is a key for each flight"
     elif kinds & {"hash", "zset", "stream"}:
-        reason = "names are stored with the numbers, and the schedule has them already"
+        reason = "names are stored with the numbers, or numbers of flights: the schedule has both"
     elif kinds != {"string"}:
         reason = f"a {' and a '.join(sorted(kinds))} keeps a length beside each number"
     else:

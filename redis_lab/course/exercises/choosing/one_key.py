@@ -221,7 +221,7 @@ def check(trial):
     trial.require(
         top == [("UA1714", 4), ("UA1545", 2)],
         "the latest come first",
-        f"latest(2) is {top}"
+        f"latest(2) is {top}, not [('UA1714', 4), ('UA1545', 2)]"
         + (": EV4308 is cancelled, and stands first" if top[:1] and top[0][0] == "EV4308" else ""),
     )
     many = [flight for flight, _ in trial.ask(reader.latest, 9) or []]
@@ -230,7 +230,8 @@ def check(trial):
         "four have left: more than four there never are",
         f"latest(9) has {', '.join(map(str, many))}: a cancelled flight fills up the list"
         if "EV4308" in many
-        else f"latest(9) has {', '.join(map(str, many)) or 'nobody'}",
+        else f"latest(9) has {', '.join(map(str, many)) or 'nobody'}, not UA1714, UA1545, AA1141, "
+        "B6725",
     )
     for flight, minutes in {"EV4308": 50, "UA1545": None, "UA1714": 3}.items():
         trial.ask(writer.report, flight, minutes)

@@ -178,7 +178,7 @@ def check(trial):
     lasting = sorted(key for key, kept in left.items() if kept is None)
     trial.expect(
         not lasting,
-        "nothing is left behind",
+        "it leaves nothing that stays",
         f"{', '.join(lasting)} stays for ever: one more for each plane, or for the next to find",
     )
     gaps.trips = 0

@@ -104,7 +104,9 @@ def check(trial):
     harbour, bridge = (-71.0, 42.36), (-73.9, 40.85)
     near, told = found(*harbour, 5), right(*harbour, 5)
     trial.require(
-        bool(near), "in Boston's harbour there is Logan, BOS", "it found nothing there, within 5 km"
+        bool(near),
+        "in Boston's harbour there is Logan, BOS",
+        "it found nothing there, within 5 km: is longitude first, and is the unit named?",
     )
     trial.require(
         list(near) == list(told) == ["BOS"],

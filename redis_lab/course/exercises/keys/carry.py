@@ -81,6 +81,26 @@ def wrong_old_name_first(r, old, new):
     return True
 
 
+def wrong_looks_then_replaces(r, old, new):
+    """another client took the new name"""
+    end, value = r.pexpiretime(old), r.dump(old)
+    if value is None or r.exists(new):
+        return False
+    r.restore(new, max(end, 0), value, absttl=True, replace=True)
+    r.unlink(old)
+    return True
+
+
+def wrong_transaction(r, old, new):
+    """it ran EXEC"""
+    end, value = r.pexpiretime(old), r.dump(old)
+    if value is None or r.exists(new):
+        return False
+    with r.pipeline() as pipe:
+        pipe.restore(new, max(end, 0), value, absttl=True).unlink(old).execute()
+    return True
+
+
 def wrong_strings_only(r, old, new):
     """WRONGTYPE"""
     value = r.get(old)
@@ -123,6 +143,8 @@ def wrong_end_after_the_value(r, old, new):
 
 
 def check(trial):
+    from redis_lab.course.answers import Refused
+
     old, new = "crew:UA1545", "{UA1545}:crew"
 
     def begin(left=3000):
@@ -134,12 +156,19 @@ def check(trial):
     begin()
     with trial.cost() as cost:
         done = trial.run(old, new)
-    two = sorted({"copy", "rename", "renamenx", "eval", "evalsha", "exec"} & set(cost.commands))
+    two = sorted({"copy", "rename", "renamenx"} & set(cost.commands))
     trial.require(
         not two,
         "every command names one key",
         f"{', '.join(two).upper()} names two keys, and a cluster refuses that where they lie in "
         "two slots",
+    )
+    bundled = sorted({"eval", "evalsha", "fcall", "exec"} & set(cost.commands))
+    trial.require(
+        not bundled,
+        "without scripts and transactions",
+        f"it ran {', '.join(bundled).upper()}: `pipeline(transaction=False)` makes one trip of "
+        "several commands without a transaction",
     )
     value = trial.r.lrange(new, 0, -1) if trial.r.type(new) == "list" else None
     trial.require(
@@ -209,4 +238,22 @@ def check(trial):
             trial.r.ttl(new) != -1,
             f"what ends after trip {after} does not live for ever",
             f"the key ended after trip {after}, and came back for ever under its new name",
+        )
+    for after in range(1, 4):
+        begin()
+        took = []
+
+        def take(took=took):
+            took.append(trial.r.set(new, "taken", nx=True))
+
+        why_not = f"another client took the new name after trip {after}, and "
+        try:
+            trial.run(old, new, between=take, after=after)
+        except Refused as refused:
+            raise Refused(f"{why_not}{refused}") from refused
+        kept = trial.r.get(new) == "taken" if trial.r.type(new) == "string" else False
+        trial.expect(
+            kept or not any(took),
+            f"a name that is taken after trip {after} stays as it is",
+            why_not + "it was written over",
         )

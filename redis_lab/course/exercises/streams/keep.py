@@ -97,7 +97,7 @@ def check(trial):
         trial.call(client, at, flight)
         if done % 60 == 0 or done == len(days):
             kept = log()
-            young = {pair for pair in days[:done] if pair[0] >= at - HOURS}
+            young = {pair for pair in days[:done] if pair[0] > at - HOURS}
             gone |= young - set(kept)
             old = max(old, sum(pair[0] < at - HOURS for pair in kept))
     trial.expect(

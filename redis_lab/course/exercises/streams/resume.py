@@ -59,6 +59,18 @@ def wrong_place_first(r):
         _count(r, entries)
 
 
+def wrong_no_transaction(r):
+    """counted twice"""
+    place = r.get("board:place") or "0"
+    while reply := r.xread({"departures": place}, count=100):
+        entries = reply["departures"][0]
+        place = entries[-1][0]
+        with r.pipeline(transaction=False) as pipe:
+            for _, fields in entries:
+                pipe.hincrby("board", fields["dest"], 1)
+            pipe.set("board:place", place).execute()
+
+
 def wrong_from_now_on(r):
     """what was written before"""
     place = r.get("board:place") or "$"
@@ -141,6 +153,39 @@ def wrong_one_by_one(r):
             pipe.hincrby("board", fields["dest"], 1).set("board:place", place).execute()
 
 
+def dies_while_sending(trial, after):
+    """Run the answer; after that many trips it dies with half of the next one sent."""
+    from redis.exceptions import ConnectionError
+
+    from redis_lab.course.answers import Killed
+
+    client = trial.client()
+    pool = client.connection_pool
+    trips = 0
+
+    class Torn(pool.connection_class):
+        def send_packed_command(self, command, *args, **kwargs):
+            nonlocal trips
+            trips += not self.greeting
+            if trips <= after:
+                return super().send_packed_command(command, *args, **kwargs)
+            if trips == after + 1:
+                whole = command if isinstance(command, bytes) else b"".join(command)
+                super().send_packed_command([whole[: len(whole) // 2]], *args, **kwargs)
+                self.disconnect()
+                raise Killed
+            raise ConnectionError("the dead send nothing")
+
+    pool.disconnect()
+    pool.connection_class = Torn
+    pool.reset()
+    try:
+        trial.call(client)
+    except Killed:
+        return True
+    return False
+
+
 def after_failover(trial, write):
     """By how much the board is off when a promoted replica lacks the last twenty departures."""
 
@@ -169,7 +214,7 @@ def check(trial):
 
     import redis_lab.data
 
-    flights = redis_lab.data.flights(month=1, limit=3000)
+    flights = redis_lab.data.flights(month=1, limit=6000)
     coming = iter(zip(flights.id.tolist(), flights.dest.tolist(), strict=True))
     written = Counter()
     clock = [1357034400000]
@@ -242,14 +287,15 @@ def check(trial):
         "again",
     )
     lost, twice, base = 0, 0, more
-    for after in range(1, 9):
-        write(150)
-        died = trial.crash(after=after)
-        trial.run()
-        more, _ = off()
-        lost, twice, base = lost + max(0, base - more), twice + max(0, more - base), more
-        if not died:
-            break
+    for dies in (lambda after: trial.crash(after=after), lambda n: dies_while_sending(trial, n)):
+        for after in range(1, 9):
+            write(150)
+            died = dies(after)
+            trial.run()
+            more, _ = off()
+            lost, twice, base = lost + max(0, base - more), twice + max(0, more - base), more
+            if not died:
+                break
     trial.expect(
         twice == 0,
         "after a crash nothing is counted twice, wherever it died",

@@ -216,6 +216,15 @@ def check(trial):
         "each column counts alike",
         f"of five neighbours {5 * share:.1f} are right: {why}",
     )
+    doubled = stored(table | {f"{name} 2": row for name, row in table.items()})
+    pairs = list(zip(names, doubled, strict=True))
+    alone = [name for name, each in pairs if name in each or f"{name} 2" not in each]
+    trial.expect(
+        not alone,
+        "two with the same numbers are twins",
+        f"another airport has the numbers of {''.join(alone[:1])}, and it is not found, or "
+        f"{''.join(alone[:1])} itself is: either of the two may come first",
+    )
     constant = {name: [*row, 2.0] for name, row in table.items()}
     share = agree(stored(constant), best)
     emb = trial.r.execute_command("VEMB", key, names[0]) or []
