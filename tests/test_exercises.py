@@ -367,6 +367,45 @@ def test_many_run_at_once_with_a_client_each(trial):
     assert len({client for _, client in results}) == 8
 
 
+@pytest.mark.parametrize("transaction", [False, True])
+def test_who_dies_while_sending_leaves_what_arrived(trial, transaction):
+    """Half of a pipeline is done, half of a transaction is nothing; the dead send no more."""
+
+    def work(r):
+        try:
+            pipe = r.pipeline(transaction=transaction)
+            for _ in range(100):
+                pipe.incr("count")
+            pipe.execute()
+        finally:
+            r.set("afterwards", 1)
+
+    trial = trial(work)
+    assert trial.crash(after=0, torn=True)
+    trial.r.set("barrier", 1)
+    arrived = int(trial.r.get("count") or 0)
+    assert arrived == 0 if transaction else 0 < arrived < 100
+    assert not trial.r.exists("afterwards")
+    assert not trial.crash(after=5, torn=True)
+    assert int(trial.r.get("count")) == arrived + 100
+
+
+def test_a_transaction_is_indivisible(trial):
+    """So is a script; a pipeline is not."""
+    ways = {
+        "MULTI": lambda r: r.pipeline().incr("a").incr("b").execute(),
+        "script": lambda r: r.eval("return 1", 0),
+        "pipeline": lambda r: r.pipeline(transaction=False).incr("a").incr("b").execute(),
+    }
+    found = {}
+    for name, way in ways.items():
+        judged = trial(way)
+        with judged.cost() as cost:
+            judged.run()
+        found[name] = cost.indivisible
+    assert found == {"MULTI": True, "script": True, "pipeline": False}
+
+
 def test_a_cluster_can_be_asked_as_well():
     """Clients are watched, and counted, on every node of a cluster."""
     with rl.cluster(primaries=3, replicas=0) as lab:

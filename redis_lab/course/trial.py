@@ -13,6 +13,7 @@ from typing import Any
 
 from redis_lab.course import answers
 from redis_lab.course.answers import Killed, Refused
+from redis_lab.course.gaps import Gaps, mortal, pools, watch
 from redis_lab.lab.shapes import PEER
 
 UNWANTED = {
@@ -45,20 +46,10 @@ class Cost:
     commands: Counter[str] = field(default_factory=Counter)
     trips: int = 0
 
-
-class Gaps:
-    """Counts the trips of one client, and acts in the gap before the next one."""
-
-    def __init__(self, act: Callable[[], Any] | None = None, after: int = 1):
-        self.act, self.after = act, after
-        self.trips = 0
-        self.acted = False
-
-    def before_a_trip(self) -> None:
-        if self.act and self.trips >= self.after and not self.acted:
-            self.acted = True
-            self.act()
-        self.trips += 1
+    @property
+    def indivisible(self) -> bool:
+        """Whether a transaction, a script or a function was among the commands."""
+        return any(self.commands[name] for name in ("exec", "eval", "evalsha", "fcall"))
 
 
 class Trial:
@@ -111,14 +102,14 @@ class Trial:
         everything = [[self.client(), *args] for args in calls]
         return self._called(everything)
 
-    def crash(self, *args: Any, after: int) -> bool:
-        """Run answer(r, *args) and let its process die after that many trips; False if it ended."""
+    def crash(self, *args: Any, after: int, torn: bool = False) -> bool:
+        """Run answer(r, *args) and let its process die after that many trips; False if it ended.
 
-        def die() -> None:
-            raise Killed
-
+        torn: it dies while it sends the next one, of which half arrives. What of a pipeline has
+        arrived is done, unless it is a transaction.
+        """
         try:
-            self.call(self.client(Gaps(die, after)), *args)
+            self.call(self.client(mortal(after, torn)), *args)
         except Killed:
             return True
         return False
@@ -178,12 +169,10 @@ class Trial:
         """A client for the answer, as run() gives it. gaps: counts or interrupts its trips."""
         gaps = gaps or Gaps()
         client = self.lab.client()
-        for pool in _pools(client):
-            pool.disconnect()
-            pool.connection_class = _watched(pool.connection_class, gaps)
-            pool.reset()
+        watch(client, gaps)
+        act, gaps.act = gaps.act, None
         client.ping()
-        gaps.trips = 0
+        gaps.trips, gaps.act = 0, act
         client.close = lambda: setattr(client, "closed_by_answer", True)
         self._clients.append(client)
         return client
@@ -204,7 +193,7 @@ class Trial:
     def _release(self) -> None:
         """Make whatever an answer waits for fail."""
         for client in self._clients:
-            for pool in _pools(client):
+            for pool in pools(client):
                 pool.disconnect(inuse_connections=True)
 
     def _counted(self) -> tuple[Counter[str], int]:
@@ -221,30 +210,3 @@ class Trial:
 
 class EndOfCheck(Exception):
     """A requirement failed; what follows it in the check would say nothing."""
-
-
-def _pools(client: Any) -> list[Any]:
-    if hasattr(client, "connection_pool"):
-        return [client.connection_pool]
-    return [node.redis_connection.connection_pool for node in client.get_nodes()]
-
-
-def _watched(kind: type[Any], gaps: Gaps) -> type[Any]:
-    class Watched(kind):
-        """A connection that tells its gaps of every trip but those of its greeting."""
-
-        greeting = False
-
-        def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
-            self.greeting = True
-            try:
-                super().on_connect_check_health(*args, **kwargs)
-            finally:
-                self.greeting = False
-
-        def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-            if not self.greeting:
-                gaps.before_a_trip()
-            super().send_packed_command(*args, **kwargs)
-
-    return Watched

@@ -217,7 +217,7 @@ def check(trial):
     if len(keys) >= len(gates):
         reason = "there is a key for each flight"
     elif sizes and max(sizes) > 512:
-        reason = f"the largest of {len(keys)} hashes has {max(sizes):,}, more than 512 fields"
+        reason = f"the largest hash, of {len(keys)}, has {max(sizes):,}: more than 512 fields"
     else:
         reason = f"there are {len(keys):,} keys"
     trial.expect(

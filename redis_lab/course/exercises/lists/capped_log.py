@@ -69,6 +69,12 @@ def wrong_line_by_line(r, key, lines, keep):
         r.pipeline().lpush(key, line).ltrim(key, 0, keep - 1).expire(key, 86400).execute()
 
 
+def wrong_pipeline_without_multi(r, key, lines, keep):
+    """not as one transaction"""
+    pipe = r.pipeline(transaction=False)
+    pipe.lpush(key, *lines).ltrim(key, 0, keep - 1).expire(key, 86400).execute()
+
+
 def wrong_for_ever(r, key, lines, keep):
     """never goes"""
     r.pipeline().lpush(key, *lines).ltrim(key, 0, keep - 1).execute()
@@ -139,13 +145,21 @@ def check(trial):
         f"{', '.join(lost[:2])} is not in the log: it was written over what another client wrote "
         "between your reading and your writing",
     )
-    trips = trial.trips_of("log", year[6:9], 5)
+    with trial.cost() as cost:
+        trips = trial.trips_of("log", year[6:9], 5)
     trial.expect(
         trips == 1,
         "three lines are one trip",
-        f"it took {trips} trips for three lines: who reads between them sees a log that is too "
-        "long, and who dies there leaves it so",
+        f"it took {trips} trips for three lines: who reads between them sees what is half done, "
+        "and who dies there leaves it so",
     )
+    if trips == 1:
+        trial.expect(
+            cost.indivisible,
+            "and nobody can read in between",
+            f"{', '.join(name.upper() for name in cost.commands)} were sent in one trip, but not "
+            "as one transaction: another client may read after the first of them",
+        )
     trial.together([("crowd", [line], 30) for line in year[:32]])
     crowd = trial.r.llen("crowd")
     trial.expect(crowd == 30, "32 writers at once leave 30 lines", f"they left {crowd}")

@@ -66,6 +66,16 @@ def wrong_leaves_the_old(r, alias, name, schema):
     r.ft(name).aliasupdate(alias)
 
 
+def wrong_no_prefix(r, alias, name, schema):
+    """not flights"""
+    old = r.ft(alias).info()["index_name"]
+    r.execute_command("FT.CREATE", name, "SCHEMA", *schema)
+    while r.ft(name).info()["indexing"]:
+        r.blpop("nobody", timeout=0.02)
+    r.ft(name).aliasupdate(alias)
+    r.ft(old).dropindex()
+
+
 def wrong_alters(r, alias, name, schema):
     """leads to"""
     r.execute_command("FT.ALTER", alias, "SCHEMA", "ADD", "hour", "NUMERIC")
@@ -87,6 +97,7 @@ def check(trial):
     r.execute_command("FT.CREATE", "v1", "PREFIX", 1, "flight:", "SCHEMA", "dest", "TAG")
     for at in range(0, len(rows), 4_000):
         r.eval(store, 0, json.dumps(rows[at : at + 4_000]))
+    r.hset("gate:C120", mapping={"dest": "SFO", "hour": 24})
     while r.ft("v1").info()["indexing"]:
         r.blpop("nobody", timeout=0.02)
     r.ft("v1").aliasadd("board")
@@ -145,4 +156,8 @@ def check(trial):
         count("@hour:[7 7]") == wanted,
         "which answers what the old one couldn't",
         f"by hour it finds {count('@hour:[7 7]')}, not {wanted}",
+    )
+    more = count("@hour:[24 24]")
+    trial.expect(
+        more == 0, "and covers flights only", f"it finds {more} hashes that are not flights"
     )

@@ -89,6 +89,35 @@ def wrong_step_by_step(r, every, some, none):
         return pipe.execute()[0]
 
 
+def wrong_pipeline_without_multi(r, every, some, none):
+    """no transaction"""
+    wanted = [f"tag:{tag}" for tag in every]
+    with r.pipeline(transaction=False) as pipe:
+        if some:
+            pipe.sunionstore("found:some", [f"tag:{tag}" for tag in some])
+            wanted.append("found:some")
+        pipe.sinterstore("found", wanted)
+        pipe.sdiff("found", *[f"tag:{tag}" for tag in none])
+        pipe.delete("found", "found:some")
+        return pipe.execute()[-2]
+
+
+def wrong_cleans_up_afterwards(r, every, some, none):
+    """whose process died"""
+    import uuid
+
+    found = f"found:{uuid.uuid4()}"
+    wanted = [f"tag:{tag}" for tag in every]
+    with r.pipeline() as pipe:
+        if some:
+            pipe.sunionstore(found, [f"tag:{tag}" for tag in some])
+            wanted.append(found)
+        pipe.sinterstore(found, wanted)
+        codes = pipe.sdiff(found, *[f"tag:{tag}" for tag in none]).execute()[-1]
+    r.delete(found)
+    return codes
+
+
 def wrong_asks_for_each(r, every, some, none):
     """grows with what is found"""
     found = []
@@ -205,7 +234,7 @@ def check(trial):
     trial.expect(
         not left,
         "nothing is left behind",
-        f"{', '.join(left)} stays on the server after the answer",
+        f"{', '.join(left[:2])} stays on the server after the answer",
     )
     trial.expect(
         all(trial.r.scard(f"tag:{tag}") == len(codes) for tag, codes in tagged.items()),
@@ -238,9 +267,31 @@ def check(trial):
 
     for after in (1, 2):
         results.append(codes_of(trial.run(*first, between=rival, after=after)) == right(*first))
+    stored, together = [], False
+    for lists in (first, second):
+        with trial.r.monitor() as monitor:
+            trial.run(*lists)
+            trial.r.echo("over")
+            words_of = []
+            while "ECHO over" not in words_of:
+                words_of.append(monitor.next_command()["command"])
+        together |= any(each.upper().startswith(("MULTI", "EVAL", "FCALL")) for each in words_of)
+        stored.append({each.split()[1] for each in words_of if "STORE" in each.split()[0].upper()})
+    shared = sorted(stored[0] & stored[1])
     trial.expect(
-        all(results),
+        all(results) and (together or not shared),
         "two searches at once don't disturb each other",
         "another search ran between two trips of this one, and a result was wrong: both use the "
-        "same key",
+        "same key"
+        if not all(results)
+        else f"every search stores into {', '.join(shared[:1])}, and its commands are "
+        "no transaction: those of another search can come between",
+    )
+    for after in (1, 2):
+        trial.crash(*first, after=after)
+    left = [key for key in trial.keyspace() if key not in {*before, *left}]
+    trial.expect(
+        not left,
+        "nor does a search that dies leave anything",
+        f"{', '.join(left[:2])} was left by a search whose process died between two trips",
     )

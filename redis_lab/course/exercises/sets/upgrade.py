@@ -158,6 +158,7 @@ def check(trial):
         "nor leaves anybody in two seats",
         f"its process died between two trips, and {len(double)} passengers are in both classes",
     )
+    shared, empty = 0, 0
     for after in (1, 2):
         board("UA1714", people[:30])
         rivals = []
@@ -167,14 +168,16 @@ def check(trial):
 
         mine = set(names_of(trial.run("UA1714", 16, between=rival, after=after)))
         both = mine.intersection(*rivals) if rivals else set()
-        trial.expect(
-            not both,
-            "two callers never upgrade the same passenger",
-            f"{len(both)} passengers were named by both: two callers upgraded them",
-        )
-        trial.expect(
-            len(mine) == 16 or bool(both) or not rivals,
-            "and all seats are given while there is somebody",
-            f"another caller took some of those drawn, and {16 - len(mine)} seats stayed empty "
-            "with passengers left in economy",
-        )
+        shared = max(shared, len(both))
+        empty = max(empty, 16 - len(mine) if rivals and not both else 0)
+    trial.expect(
+        not shared,
+        "two callers never upgrade the same passenger",
+        f"{shared} passengers were named by both: two callers upgraded them",
+    )
+    trial.expect(
+        not empty,
+        "and all seats are given while there is somebody",
+        f"another caller took some of those drawn, and {empty} seats stayed empty with passengers "
+        "left in economy",
+    )

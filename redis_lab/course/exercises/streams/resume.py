@@ -153,39 +153,6 @@ def wrong_one_by_one(r):
             pipe.hincrby("board", fields["dest"], 1).set("board:place", place).execute()
 
 
-def dies_while_sending(trial, after):
-    """Run the answer; after that many trips it dies with half of the next one sent."""
-    from redis.exceptions import ConnectionError
-
-    from redis_lab.course.answers import Killed
-
-    client = trial.client()
-    pool = client.connection_pool
-    trips = 0
-
-    class Torn(pool.connection_class):
-        def send_packed_command(self, command, *args, **kwargs):
-            nonlocal trips
-            trips += not self.greeting
-            if trips <= after:
-                return super().send_packed_command(command, *args, **kwargs)
-            if trips == after + 1:
-                whole = command if isinstance(command, bytes) else b"".join(command)
-                super().send_packed_command([whole[: len(whole) // 2]], *args, **kwargs)
-                self.disconnect()
-                raise Killed
-            raise ConnectionError("the dead send nothing")
-
-    pool.disconnect()
-    pool.connection_class = Torn
-    pool.reset()
-    try:
-        trial.call(client)
-    except Killed:
-        return True
-    return False
-
-
 def after_failover(trial, write):
     """By how much the board is off when a promoted replica lacks the last twenty departures."""
 
@@ -287,10 +254,10 @@ def check(trial):
         "again",
     )
     lost, twice, base = 0, 0, more
-    for dies in (lambda after: trial.crash(after=after), lambda n: dies_while_sending(trial, n)):
+    for torn in (False, True):
         for after in range(1, 9):
             write(150)
-            died = dies(after)
+            died = trial.crash(after=after, torn=torn)
             trial.run()
             more, _ = off()
             lost, twice, base = lost + max(0, base - more), twice + max(0, more - base), more

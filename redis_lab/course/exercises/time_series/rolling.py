@@ -142,7 +142,9 @@ def check(trial):
             "it is the mean of the hours' means: an hour of one departure counts like one of 30":
                 fmean(map(fmean, hours.values())),
             "the current hour is missing": fmean(written) if written else 0.0,
-            "two departures of one minute count as one": fmean(dict(span).values()),
+            "of the departures of one minute only the last counts": fmean(dict(span).values()),
+            "of the departures of one minute only the first counts":
+                fmean(dict(reversed(span)).values()),
             "older hours are in it": fmean(delay for _, delay in coming[:done]),
             "it goes only as far back as raw does":
                 fmean(delay for moment, delay in span if moment >= at - 3 * HOUR),
