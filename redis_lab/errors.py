@@ -34,8 +34,8 @@ class VersionConflict(RedisLabError):
     expected, actual: version numbers.
     """
 
-    def __init__(self, expected: int, actual: int):
-        super().__init__(f"expected version {expected}, found {actual}: read again, then retry")
+    def __init__(self, expected: int, actual: int, advice: str = "read again, then retry"):
+        super().__init__(f"expected version {expected}, found {actual}: {advice}")
         self.expected = expected
         self.actual = actual
 

@@ -112,11 +112,10 @@ def cluster_agrees(nodes: Sequence[Node]) -> str:
         replicas = {m.address for m in first.members.values() if m.primary_id != "-"}
         wanted = {node.internal_address for node in serving} & replicas
         for node in serving:
-            listed = {
-                (str(place[0]), int(place[1]))
-                for shard in node.ask("CLUSTER", "SLOTS")
-                for place in shard[3:]
-            }
+            shards = node.ask("CLUSTER", "SLOTS")
+            if any(place[0] == "?" for shard in shards for place in shard[2:]):
+                return f"{node.name} has not yet heard every node's host name"
+            listed = {(str(place[0]), int(place[1])) for shard in shards for place in shard[3:]}
             if len(listed) < len(wanted):
                 return f"{node.name} lists {len(listed)} of {len(wanted)} replicas in CLUSTER SLOTS"
     except (RedisError, IndexError) as error:

@@ -103,9 +103,8 @@ class FunctionLibrary:
 
     def _check(self, found: LibraryState, replace: bool) -> None:
         if found.state == "newer" and found.version is not None and not replace:
-            conflict = VersionConflict(self.version, found.version)
-            conflict.add_note(f"library {self.name} on {found.node} is newer: load(replace=True)?")
-            raise conflict
+            advice = f"library {self.name} on {found.node} is newer: load(replace=True)?"
+            raise VersionConflict(self.version, found.version, advice)
         if found.state == "drifted" and not replace:
             raise RedisLabError(
                 f"library {self.name} on {found.node} has other code, version {found.version}: "
