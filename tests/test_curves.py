@@ -42,6 +42,14 @@ def test_names_do_not_cover_each_other():
     assert heights[-1] <= 1  # all three end at the top
 
 
+def test_a_line_that_ends_early_has_its_name_there():
+    """Not at the far side of the figure."""
+    frame = pd.DataFrame({"all": [1.0, 2.0, 3.0], "half": [5.0, 6.0, None]}, index=[0, 1, 2])
+    ax = show.curves(frame, "x", "y", title="Half", log="")
+    place = {text.get_text(): text.xy[0] for text in ax.texts}
+    assert place["all"] == 1 and 0.4 < place["half"] < 0.6
+
+
 def test_throughput_is_on_two_logarithmic_axes():
     """From 1 to 10,000 commands, from 10,000 to a million operations."""
     frame = pd.DataFrame({"pipeline": [9e3, 3e5, 4e5]}, index=[1, 100, 10_000])

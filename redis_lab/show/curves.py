@@ -23,6 +23,7 @@ from redis_lab.show.style import (
 # Error's red and success's green keep their meaning: these are neither.
 COLOURS = (PRIMARY, "#C77700", "#A6467E", "#222222", "#7A7A7A")
 MARKERS = ("o", "s", "^", "D", "v")
+ENDS_EARLY = 0.8  # of the width: such a line has its name beside its last point
 
 
 def curves(
@@ -106,11 +107,11 @@ def _label_ends(ax: Axes, names: list[str]) -> None:
     width, height = inches(ax)
     box = ax.get_position()
     ax.set_position((box.x0, box.y0, box.width * (1 - room / width), box.height))
-    ends: list[tuple[float, str, Any]] = []
+    ends: list[tuple[float, float, str, Any]] = []
     for drawn in ax.get_lines()[: len(names)]:
         last: Any = np.asarray(drawn.get_xydata())[-1]
-        place = ax.transAxes.inverted().transform(ax.transData.transform(last))
-        ends.append((float(place[1]), str(drawn.get_label()), drawn.get_color()))
+        x, y = ax.transAxes.inverted().transform(ax.transData.transform(last))
+        ends.append((float(y), float(x), str(drawn.get_label()), drawn.get_color()))
     step, heights = line() / height, list[float]()
     for end, *_ in sorted(ends):
         heights.append(max(end, heights[-1] + step) if heights else end)
@@ -118,9 +119,10 @@ def _label_ends(ax: Axes, names: list[str]) -> None:
     for number in reversed(range(len(heights))):
         heights[number] = min(heights[number], highest)
         highest = heights[number] - step
-    for place_y, (_, name, colour) in zip(heights, sorted(ends), strict=True):
+    for y, (_, x, name, colour) in zip(heights, sorted(ends), strict=True):
+        beside = x if x < ENDS_EARLY else 1.0
         ax.annotate(
-            name, (1, place_y), xycoords="axes fraction", xytext=(8, 0),
+            name, (beside, y), xycoords="axes fraction", xytext=(8, 0),
             textcoords="offset points", va="center", color=colour, weight="bold",
         )  # fmt: skip
 
