@@ -1,6 +1,7 @@
 """Measurement: what a client sent and what a server did, as tables. Reads; changes nothing."""
 
 from redis_lab.observe.bystander import Bystander
+from redis_lab.observe.deliveries import deliveries
 from redis_lab.observe.keyspace import encodings, memory
 from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.server import info, latency, slowlog
@@ -9,6 +10,6 @@ from redis_lab.observe.trace import Trace, trace
 from redis_lab.observe.traffic import traffic, zipf
 
 __all__ = [
-    "Bystander", "Gap", "Probe", "Trace", "bench", "encodings", "info", "latency", "longest_gap",
-    "memory", "slowlog", "trace", "traffic", "zipf",
+    "Bystander", "Gap", "Probe", "Trace", "bench", "deliveries", "encodings", "info", "latency",
+    "longest_gap", "memory", "slowlog", "trace", "traffic", "zipf",
 ]  # fmt: skip

@@ -3,14 +3,16 @@
 from redis_lab.show.bars import bars
 from redis_lab.show.curves import curves, memory, throughput
 from redis_lab.show.grid import grid
+from redis_lab.show.limiter import limiter
 from redis_lab.show.map import places
 from redis_lab.show.percentiles import latencies
 from redis_lab.show.spread import spread
+from redis_lab.show.stream import stream
 from redis_lab.show.style import use
 from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
 __all__ = [
-    "bars", "curves", "grid", "latencies", "memory", "places", "spread", "throughput", "timeline",
-    "topology", "use",
+    "bars", "curves", "grid", "latencies", "limiter", "memory", "places", "spread", "stream",
+    "throughput", "timeline", "topology", "use",
 ]  # fmt: skip
