@@ -9,10 +9,11 @@ from redis_lab.show.percentiles import latencies
 from redis_lab.show.spread import spread
 from redis_lab.show.stream import stream
 from redis_lab.show.style import use
+from redis_lab.show.swimlanes import swimlanes
 from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
 __all__ = [
     "bars", "curves", "grid", "latencies", "limiter", "memory", "places", "spread", "stream",
-    "throughput", "timeline", "topology", "use",
+    "swimlanes", "throughput", "timeline", "topology", "use",
 ]  # fmt: skip
