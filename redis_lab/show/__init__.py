@@ -2,9 +2,11 @@
 
 from redis_lab.show.bars import bars
 from redis_lab.show.curves import curves, memory, throughput
+from redis_lab.show.dashboard import Dashboard, dashboard
 from redis_lab.show.grid import grid
 from redis_lab.show.limiter import limiter
 from redis_lab.show.map import places
+from redis_lab.show.panels import panels
 from redis_lab.show.percentiles import latencies
 from redis_lab.show.spread import spread
 from redis_lab.show.stream import stream
@@ -14,6 +16,6 @@ from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
 __all__ = [
-    "bars", "curves", "grid", "latencies", "limiter", "memory", "places", "spread", "stream",
-    "swimlanes", "throughput", "timeline", "topology", "use",
+    "Dashboard", "bars", "curves", "dashboard", "grid", "latencies", "limiter", "memory", "panels",
+    "places", "spread", "stream", "swimlanes", "throughput", "timeline", "topology", "use",
 ]  # fmt: skip
