@@ -93,7 +93,7 @@ class Load:
         if not leads:
             return found
         try:
-            if claim := self._claim("over"):
+            if claim := self._claim("over", str(found.expires)):
                 found, flight.outcome = self._compute(claim, flight)
         except Exception as error:
             self.cache._here.count("errors")
@@ -159,8 +159,11 @@ class Load:
             claim = self._claim("seize")
         return claim
 
-    def _claim(self, mode: str) -> str | None:
-        """The claim; empty while another process holds it, None where it is time to look again."""
+    def _claim(self, mode: str, found: str = "") -> str | None:
+        """The claim; empty while another process holds it, None where it is time to look again.
+
+        found: expires of the value that is to be replaced, if it must be that one.
+        """
         cache, self.mode = self.cache, mode
         keys = [*cache._keys(self.name)]
         if not cache.clustered:
@@ -168,7 +171,7 @@ class Load:
         elif mode != "seize" and cache.version.fresh() != self.version:
             return None
         claim = f"{text(self.version)} {secrets.token_hex(8)}"
-        args = [self.version, claim, round(cache.load_timeout * 1000), mode, self.waited]
+        args = [self.version, claim, round(cache.load_timeout * 1000), mode, self.waited, found]
         try:
             answer = script("cache_claim")(cache.client, keys, args)
         except BaseException:

@@ -40,7 +40,7 @@ class WriteThrough(ReadThrough):
     """
 
     def set(self, key: str, value: Any) -> None:
-        """Write; None removes the row. One transaction of the store and three round trips."""
+        """Write; None removes the row. One transaction of the store and four round trips."""
         self.store.save({key: value})
         self.cache.invalidate(key)
         self.get(key)

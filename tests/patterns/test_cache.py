@@ -313,6 +313,28 @@ def test_early_refresh_recomputes_in_one_caller(cache, client):
     assert seen == [1, 1] and len(calls) == 2
 
 
+def test_early_refresh_replaces_the_value_it_found_and_no_other(cache, client, monkeypatch):
+    """Another process refreshes between our reading and our claim: that was the refresh."""
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return len(calls)
+
+    ours = cache.cached(name="f", early=1e12)(compute)
+    theirs = RedisCache(client, "ns").cached(name="f", early=1e12)(compute)
+    assert ours() == 1
+    now, between = cache.clock.now, [theirs]
+
+    def now_after_them(key):
+        while between:
+            assert between.pop()() == 2
+        return now(key)
+
+    monkeypatch.setattr(cache.clock, "now", now_after_them)
+    assert ours() == 1 and len(calls) == 2
+
+
 def test_early_refresh_comes_with_the_end(cache, monkeypatch):
     """The nearer the end and the longer it took, the likelier; never at once after storing."""
     calls = []

@@ -4,6 +4,7 @@
 -- ARGV[4] "missing": only where no value of this version is there, "over": even over such a value,
 --         "seize": even over another's claim, which then stores nothing
 -- ARGV[5] "waited" if the caller has waited for another holder, else ""
+-- ARGV[6] expires of the value that is to be replaced: only while that one is there; "" any
 -- Reply: 1 claimed, 0 another holds it, 2 look again: a value is there, or another version,
 -- 3 who held it has left "<version> none" for those who waited. Atomic; the claim expires.
 local prefix = ARGV[1] .. ' '
@@ -11,6 +12,10 @@ if KEYS[3] and redis.call('GET', KEYS[3]) ~= ARGV[1] then
   return 2
 end
 if ARGV[4] == 'missing' and redis.call('GETRANGE', KEYS[1], 0, #prefix - 1) == prefix then
+  return 2
+end
+local found = prefix .. ARGV[6] .. ' '
+if ARGV[6] ~= '' and redis.call('GETRANGE', KEYS[1], 0, #found - 1) ~= found then
   return 2
 end
 local holder = redis.call('GET', KEYS[2])
