@@ -20,6 +20,7 @@ from redis.utils import str_if_bytes
 from redis_lab.observe.commands import Trip
 from redis_lab.observe.wire import Wire, address
 
+_PATIENCE = 3.0  # seconds for the server's own numbers: a busy machine may need one
 _SHOWN = 20  # rows of the repr; frame() has them all
 _COLUMNS = ["trip", "node", "command", "args", "reply", "sent"]
 
@@ -202,7 +203,7 @@ class _ServerTime:
 
 
 def _observer(pool: Any, connection: Any) -> Connection:
-    """A connection of our own to the same server: no retry, half a second of patience."""
+    """A connection of our own to the same server: no retry, _PATIENCE seconds of patience."""
     kinds = (UnixDomainSocketConnection, SSLConnection, Connection)
     kind: Any = next(kind for kind in kinds if issubclass(pool.connection_class, kind))
     options = {
@@ -213,12 +214,12 @@ def _observer(pool: Any, connection: Any) -> Connection:
     place = (
         {"path": connection.path}
         if kind is UnixDomainSocketConnection
-        else {"host": connection.host, "port": connection.port, "socket_connect_timeout": 0.5}
+        else {"host": connection.host, "port": connection.port, "socket_connect_timeout": _PATIENCE}
     )
     observer: Connection = kind(
         **place,
         **options,
-        socket_timeout=0.5,
+        socket_timeout=_PATIENCE,
         retry=Retry(NoBackoff(), 0),
         client_name="redis-lab-trace",
     )
