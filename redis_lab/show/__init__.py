@@ -11,11 +11,13 @@ from redis_lab.show.percentiles import latencies
 from redis_lab.show.spread import spread
 from redis_lab.show.stream import stream
 from redis_lab.show.style import use
+from redis_lab.show.survivors import survivors
 from redis_lab.show.swimlanes import swimlanes
 from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
 
 __all__ = [
     "Dashboard", "bars", "curves", "dashboard", "grid", "latencies", "limiter", "memory", "panels",
-    "places", "spread", "stream", "swimlanes", "throughput", "timeline", "topology", "use",
+    "places", "spread", "stream", "survivors", "swimlanes", "throughput", "timeline", "topology",
+    "use",
 ]  # fmt: skip
