@@ -45,6 +45,9 @@ def row(entry: Entry, outcomes: list[Outcome]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run `arguments[0]` times the notebooks of the other numbers; 1 if one failed."""
+    if not arguments or not arguments[0].isdigit():
+        print(__doc__, file=sys.stderr)
+        return 2
     times, numbers = int(arguments[0]), arguments[1:]
     chosen = [entry for entry in notebooks() if not numbers or entry.number in numbers]
     if unknown := set(numbers) - {entry.number for entry in chosen}:
