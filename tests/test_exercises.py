@@ -2,6 +2,7 @@
 
 import _thread
 import contextlib
+import gc
 import inspect
 import re
 import sys
@@ -404,6 +405,25 @@ def test_a_transaction_is_indivisible(trial):
             judged.run()
         found[name] = cost.indivisible
     assert found == {"MULTI": True, "script": True, "pipeline": False}
+
+
+def test_the_dead_tidy_up_in_silence(trial, monkeypatch):
+    """A pipeline that watched sends UNWATCH when it is thrown away: no traceback on the page."""
+
+    def watching(r):
+        with r.pipeline() as pipe:
+            pipe.watch("seat")
+            pipe.get("seat")
+            pipe.multi()
+            pipe.set("seat", "12C").execute()
+
+    complaints = []
+    monkeypatch.setattr("sys.unraisablehook", complaints.append)
+    judged = trial(watching)
+    for after in (1, 2):
+        judged.crash(after=after)
+    gc.collect()
+    assert not complaints and not judged.r.exists("seat")
 
 
 def test_a_cluster_can_be_asked_as_well():

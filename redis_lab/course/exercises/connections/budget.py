@@ -156,10 +156,11 @@ def _spend(trial, proxy, make, seconds):
             f"a server that hangs costs no more than the budget, {what}",
             f"the server hung, {what}; {said}: {sum_of}",
         )
+    waits = "5 s, the default," if connecting is None else f"{connecting:g} s"
     trial.expect(
         connecting is not None and 0 < connecting <= seconds,
         "and so does an address where nobody answers",
-        f"it may take {connecting} s to connect: packets that vanish are another timeout than "
+        f"it may take {waits} to connect: packets that vanish are another timeout than "
         "replies that don't come",
     )
 

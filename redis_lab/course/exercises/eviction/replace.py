@@ -100,6 +100,15 @@ def wrong_makes_room(r, key, value, ttl):
             r.delete(other)
 
 
+def wrong_asks_first(r, key, value, ttl):
+    """full when the value came"""
+    told = r.info("memory")
+    if told["maxmemory"] and told["used_memory"] > told["maxmemory"]:
+        r.delete(key)
+        return False
+    return bool(r.set(key, value, ex=ttl))
+
+
 def check(trial):
     from redis.exceptions import ResponseError
 
@@ -162,6 +171,20 @@ def check(trial):
         count == 300,
         "and the 300 others are there",
         f"{300 - count} keys of somebody else are gone",
+    )
+    room()
+    r.set("plane:N14228", old, ex=900)
+    fills = r.info("memory")["used_memory"] - 200_000
+    try:
+        said = trial.run("plane:N14228", new, 100, between=lambda: r.config_set("maxmemory", fills))
+    except Refused as refusal:
+        said = refusal
+    found = r.get("plane:N14228")
+    trial.expect(
+        (said, found) in ((True, new), (False, None)),
+        "one that is full a trip later is a full server too",
+        f"the server was full when the value came, and a trip before it was not: {said!s:.60}; "
+        f"readers find {found!r:.20}",
     )
     room()
     r.set("plane:N14228", old, ex=900)

@@ -112,6 +112,29 @@ class wrong_swallows(solution):
             self.r.set(f"booking:{number}", seat)
 
 
+class wrong_one_name(solution):
+    """is a booking's number"""
+
+    def book(self, number, seat):
+        self.r.set(number, seat)
+
+    def booked(self, number):
+        return self.r.get(number)
+
+    def put(self, name, page):
+        self.r.set(name, page, ex=3600)
+
+    def page(self, name):
+        return self.r.get(name)
+
+
+class wrong_prolongs(solution):
+    """a look prolongs"""
+
+    def page(self, name):
+        return self.r.getex(f"page:{name}", ex=3600)
+
+
 class wrong_no_limit(solution):
     """the limit"""
 
@@ -150,6 +173,13 @@ def check(trial):
         trial.ask(board.book, number, f"seat {number}")
     ends = [key for key, (_, left) in trial.keyspace().items() if left is not None]
     marked = len(ends)
+    trial.ask(board.put, "R7K2", "gate C72")
+    told = trial.ask(board.booked, "R7K2"), trial.ask(board.page, "R7K2")
+    trial.expect(
+        told == ("12C", "gate C72"),
+        "a page may be called like a booking",
+        f"a page was cached as R7K2, which is a booking's number; for the two it answered {told!r}",
+    )
     refused = ""
     hot = pages[:60]
 
@@ -213,6 +243,16 @@ def check(trial):
         bool(lives) and max(lives) <= 3600,
         "a page lives for an hour at most",
         f"the longest has {max(lives, default=0):,.0f} seconds",
+    )
+    for key in [key for key, (_, left) in trial.keyspace().items() if left is not None]:
+        r.expire(key, 60)
+    trial.ask(call, lambda: [board.page(name) for name in hot] and None)
+    lives = [left for key, (_, left) in trial.keyspace().items() if left is not None]
+    trial.expect(
+        max(lives, default=0) <= 60,
+        "a look does not prolong it",
+        f"a look prolongs it, from 60 to {max(lives, default=0):,.0f} s: a page that is looked at "
+        "often would never end",
     )
     r.config_set("maxmemory", r.info("memory")["used_memory"])
     r.config_set("maxmemory-policy", "noeviction")  # as if every key were a booking

@@ -216,15 +216,16 @@ def check(trial):
         f"buyer:1 has seat 9, asks again and hears {again!r}; buyer:3 has seat 1 of a plane that "
         f"is sold out, and hears {late!r}; seats are numbers",
     )
-    trial.r.function_load(source, replace=True)
-    again = said(trial.r, "seats_sell", 2, *other, "buyer:1")
-    fresh = said(trial.r, "seats_sell", 2, *other, "buyer:2")
-    trial.expect(
-        again == 9 and fresh == 8,
-        "after the library was loaded again nothing is forgotten",
-        f"buyer:1 had seat 9 and buyer:2 none; the library was loaded again, and they hear "
-        f"{again!r} and {fresh!r}: what was kept in a variable of the library is gone",
-    )
+    if again == 9:
+        trial.r.function_load(source, replace=True)
+        again = said(trial.r, "seats_sell", 2, *other, "buyer:1")
+        fresh = said(trial.r, "seats_sell", 2, *other, "buyer:2")
+        trial.expect(
+            again == 9 and fresh == 8,
+            "after the library was loaded again nothing is forgotten",
+            f"buyer:1 had seat 9 and buyer:2 none; the library was loaded again, and they hear "
+            f"{again!r} and {fresh!r}: what was kept in a variable of the library is gone",
+        )
     gone = flight("DL1743", None)
     got = [
         said(trial.r, "seats_free", 1, gone[0]),
@@ -244,12 +245,13 @@ def check(trial):
         f"the sold key of a flight was a string by mistake; {trial.r.get(broken[0])} of 5 seats "
         "are left: an error after the first write takes nothing back",
     )
+    left = trial.r.get(other[0])
     trial.r.wait(1, 5000)
     replica = trial.lab.replicas[0].client()
     with contextlib.closing(replica):
         on_replica = said(replica, "seats_free", 1, other[0])
     trial.expect(
-        str(on_replica) == "7",
+        str(on_replica) == left,
         "seats_free runs on a replica",
         f"asked of a replica, seats_free said {on_replica!r}: the function does not say that it "
         "only reads",
@@ -259,7 +261,7 @@ def check(trial):
     sold_out = said(trial.r, "seats_sell", 2, *other, "buyer:9")
     trial.r.config_set("maxmemory", 0)
     trial.expect(
-        str(full) == "7",
+        str(full) == left,
         "and on a server whose memory is full",
         f"with a full memory seats_free said {full!r}: the function does not say that it only "
         "reads",

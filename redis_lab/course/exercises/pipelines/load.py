@@ -10,7 +10,9 @@ HINTS = (
 )
 WHY = (
     "Every import, export and backfill is this loop. The size of the chunk bounds what a crash "
-    "repeats, what both ends hold, and how long anybody waits; it hardly changes the speed."
+    "repeats, what both ends hold, and how long anybody waits; it hardly changes the speed. (A "
+    "process can die within a trip, too, after HSET and before EXPIRE: MULTI around each chunk "
+    "closes that gap.)"
 )
 
 

@@ -76,6 +76,16 @@ def wrong_errors_among_totals(r, counts):
         return dict(zip(counts, pipe.execute(raise_on_error=False), strict=True)), {}
 
 
+def wrong_hands_out_exceptions(r, counts):
+    """an object of Python"""
+    with r.pipeline(transaction=False) as pipe:
+        for carrier, flights in counts.items():
+            pipe.incrby(f"departures:{carrier}", flights)
+        results = dict(zip(counts, pipe.execute(raise_on_error=False), strict=True))
+    totals = {each: result for each, result in results.items() if isinstance(result, int)}
+    return totals, {each: result for each, result in results.items() if each not in totals}
+
+
 def wrong_looks_first(r, counts):
     """2 trips"""
     with r.pipeline(transaction=False) as pipe:
@@ -182,6 +192,13 @@ def check(trial):
         or ("WRONGTYPE" in said[0] and "overflow" in said[1] and "integer" in said[2]),
         "with the server's own words",
         f"for EV, WN and VX it says {said}: a list, a number at its end, a word",
+    )
+    objects = [type(each).__name__ for each in refused.values() if not isinstance(each, str)]
+    trial.expect(
+        not objects,
+        "as text",
+        f"refused has a {(objects or [''])[0]} for each, an object of Python: text can be printed, "
+        "stored and sent on",
     )
     trial.expect(
         told({}) == ({}, {}), "a day without departures is none", "an empty day is not ({}, {})"

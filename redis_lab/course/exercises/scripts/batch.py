@@ -66,6 +66,18 @@ def wrong_asks_first(r, source, calls):
         return pipe.execute()[-len(calls) :]
 
 
+def wrong_no_transaction(r, source, calls):
+    """in the middle of a trip"""
+    import hashlib
+
+    sha = hashlib.sha1(source.encode()).hexdigest()
+    with r.pipeline(transaction=False) as pipe:
+        pipe.execute_command("SCRIPT LOAD", source)
+        for keys, args in calls:
+            pipe.evalsha(sha, len(keys), *keys, *args)
+        return pipe.execute()[1:]
+
+
 def wrong_one_by_one(r, source, calls):
     """trips for"""
     run = r.register_script(source)
@@ -191,6 +203,18 @@ def check(trial):
         f"instead of {sum(int(number) for _, (number,) in asked)}, and it answered {got!r:.120}",
     )
     trial.r.script_load(SOURCE)
+    asked = calls(50, "halves")
+    try:
+        got = as_list(trial.call(_forgetful(trial), SOURCE, asked))
+    except Refused as refusal:
+        got = str(refusal)
+    trial.expect(
+        got == truth(asked) or not right,
+        "nor one that forgets in the middle of a trip",
+        "another client said SCRIPT FLUSH when half of a pipeline had arrived, in the middle of a "
+        f"trip, and it answered {got!r:.120}",
+    )
+    trial.r.script_load(SOURCE)
     broken = [*calls(3, "broken"), (["broken:0"], ["broken"]), *calls(3, "broken")]
     with contextlib.suppress(Refused):
         trial.run(SOURCE, broken)
@@ -201,3 +225,29 @@ def check(trial):
         f"one call of seven failed, and the counters are at {counted}, not 1,006: calls were made "
         "twice",
     )
+
+
+def _forgetful(trial):
+    """A client whose long writes arrive in halves; the server forgets its scripts in between."""
+    client = trial.client()
+    pool = client.connection_pool
+
+    class Halves(pool.connection_class):
+        def send_packed_command(self, command, *args, **kwargs):
+            whole = command if isinstance(command, bytes) else b"".join(command)
+            half = len(whole) // 2 if len(whole) > 2000 else 0
+            if half:
+                before = arrived()
+                super().send_packed_command([whole[:half]], *args, **kwargs)
+                while arrived() < before + half:
+                    pass
+                trial.r.script_flush()
+            super().send_packed_command([whole[half:]], *args, **kwargs)
+
+    def arrived():
+        return trial.r.info("stats")["total_net_input_bytes"]
+
+    pool.disconnect()
+    pool.connection_class = Halves
+    pool.reset()
+    return client

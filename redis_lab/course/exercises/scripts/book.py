@@ -8,7 +8,8 @@ HINTS = (
     "First look at every leg, and note nothing; only if all have room, a second loop takes the "
     "seats.",
     "`GET` of a key that isn't there is `false`; of a list it is an error. Both must come up in "
-    "the first loop.",
+    "the first loop. And '12.5' is a number for `tonumber`, but not for `DECRBY`: "
+    "`text:find('^%d+$')` tells whole ones.",
     "A leg may be in the journey twice: it needs room for both. Count what you want of each key, "
     "or take and give back.",
 )
@@ -26,6 +27,22 @@ def stub(r, legs, party):
 
 
 def solution(r, legs, party):
+    source = """
+        local wanted = {}
+        for _, key in ipairs(KEYS) do
+            wanted[key] = (wanted[key] or 0) + ARGV[1]
+            local free = redis.call('GET', key) or '0'
+            if not free:find('^%d+$') or tonumber(free) < wanted[key] then return nil end
+        end
+        local left = {}
+        for at, key in ipairs(KEYS) do left[at] = redis.call('DECRBY', key, ARGV[1]) end
+        return left
+    """
+    return r.eval(source, len(legs), *[f"seats:{leg}" for leg in legs], party)
+
+
+def wrong_takes_lua_for_the_judge(r, legs, party):
+    """holds 12.5 by mistake"""
     source = """
         local wanted = {}
         for _, key in ipairs(KEYS) do
@@ -172,6 +189,15 @@ def check(trial):
         "an error leaves everything as it was",
         f"seats:AA1141 is a list by mistake, and there are {left('UA1545')[0]} of 50 seats on the "
         "other leg: an error on the second leg does not undo the first",
+    )
+    free(UA1545=50, AA1141="12.5")
+    with contextlib.suppress(Refused):
+        trial.run(["UA1545", "AA1141"], 1)
+    trial.expect(
+        left("UA1545", "AA1141") == ["50", "12.5"],
+        "whatever the error is",
+        f"seats:AA1141 holds 12.5 by mistake, and there are {left('UA1545')[0]} of 50 seats on "
+        "the other leg: DECRBY counts whole numbers, and refused when the first leg was taken",
     )
     free(UA1545=100, B6725=9)
     got = trial.run(["UA1545", "B6725"], 9)

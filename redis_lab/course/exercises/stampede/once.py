@@ -12,7 +12,7 @@ HINTS = (
 )
 WHY = (
     "A hot key that expires asks the database as often as there are threads. The claim leaves one "
-    "question; its random value, second look and time to live are what the usual eight lines lack."
+    "question; its random value, second look and `finally` are what the usual eight lines lack."
 )
 
 

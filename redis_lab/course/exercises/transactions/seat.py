@@ -176,7 +176,7 @@ def check(trial):
                 raise
             told = "it was disturbed once, had nine tries, and gave up with WatchError"
             trial.require(False, "who is disturbed tries again", told)
-        return seat if seat is None else int(seat)
+        return seat
 
     def attempts():
         return trial.r.info("commandstats").get("cmdstat_exec", {"calls": 0})["calls"]
@@ -206,7 +206,7 @@ def check(trial):
     trial.expect(
         again == told[1],
         "who asks again hears the same seat, also when all are sold",
-        f"buyer:002 has seat {told[1]}, asked again, and was told {again}",
+        f"buyer:002 has seat {told[1]!r}, asked again, and was told {again!r}",
     )
     fresh(3)
     told = [buy(1), buy(1)]
@@ -231,7 +231,7 @@ def check(trial):
         trial.require(
             mine == came[-1] and books()[0] == "2",
             "one who asks twice at the same moment gets one",
-            f"a buyer pressed the button twice, and was told {mine} and {came[-1]}: of 3 seats "
+            f"a buyer pressed the button twice, and was told {mine!r} and {came[-1]!r}: of 3 seats "
             f"{books()[0]} are free",
         )
     fresh(3)

@@ -179,7 +179,8 @@ def check(trial):
     trial.expect(
         (rest, nothing) == (3, 0) and len(calls) == 2,
         "then the other three, then nothing, and no call for nothing",
-        f"then it returned {rest!r} and {nothing!r}, with {len(calls) - 1} further calls",
+        f"then it returned {rest!r} and {nothing!r}, wanted were 3 and 0, and save was called "
+        f"{len(calls) - 1} times for both, wanted was once",
     )
     for most in (3, 10):
         for after in (1, 2, 3):

@@ -212,8 +212,8 @@ def check(trial):
         once("9-7", "again", False, "the same batch changes nothing", "it was saved a second time")
         once("9-6", "older", False, "an older one changes nothing", late)
         once("9-8", "left", True, "the next one is saved", "it is of the same millisecond, later")
-        once("9-10", "landed", True, "9-10 is after 9-8", "compared as text it is earlier")
-        once("10-0", "towed", True, "10-0 is after 9-10", "compared as text it is earlier")
+        once("9-10", "landed", True, "9-10 is after 9-8", "it is later, only as text it is earlier")
+        once("10-0", "towed", True, "10-0 is after 9-10", "it is later, only as text it is earlier")
         once("9-99", "late", False, "9-99 is before 10-0", late)
 
         seen = []
