@@ -59,7 +59,7 @@ def wrong_two_forms(r, key, load, ttl):
     if text is not None:
         return json.loads(text)
     value = load()
-    r.setex(key, ttl, json.dumps(value))
+    r.set(key, json.dumps(value), ex=ttl)
     return value
 
 

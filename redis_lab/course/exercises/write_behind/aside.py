@@ -116,13 +116,15 @@ def wrong_stops(r, most, save):
 
 def wrong_logs(r, most, save):
     """not in dead"""
+    import logging
+
     saved = 0
     for id, row in r.xrange("writes", count=most):
         try:
             save(row["key"], row["value"])
             saved += 1
         except ValueError as error:
-            print("dropped", row, error)
+            logging.getLogger("flusher").debug("dropped %s: %s", row, error)
         r.xdel("writes", id)
     return saved
 

@@ -109,12 +109,14 @@ def wrong_newest(r, most, save):
 
 def wrong_goes_on(r, most, save):
     """save raised"""
+    import logging
+
     entries = r.xrange("writes", count=most)
     if entries:
         try:
             save({row["key"]: row["value"] for _, row in entries}, entries[-1][0])
         except OSError as error:
-            print("not saved:", error)
+            logging.getLogger("flusher").debug("not saved: %s", error)
         r.xdel("writes", *[id for id, _ in entries])
     return len(entries)
 
