@@ -116,7 +116,8 @@ def test_the_board_follows_and_stops():
     wait_until(lambda: "" if "seats" in page.value else "not refreshed", 20, "board")
     button.click()
     last = board.frame().seats.iloc[-1]
-    assert f'<b style="font-size:150%">{last:,.3g}</b>' in page.value or last >= 100
+    number = f"{last:,.0f}" if last >= 100 else f"{last:,.3g}"
+    assert f'<b style="font-size:150%">{number}</b>' in page.value
     assert "memory, MB" in page.value and button.disabled and "stopped" in repr(board)
     assert len(show.panels(board.frame(), title="")) == 2
 

@@ -26,15 +26,13 @@ def deliveries(
     if str_if_bytes(client.type(stream)) != "stream":
         raise ValueError(f"stream: {stream!r} is none")
     newest: Any = client.xrevrange(stream, count=last)
-    entries = sorted((str_if_bytes(entry) for entry, _ in newest), key=_order)
+    entries = [str_if_bytes(entry) for entry, _ in reversed(newest)]
     rows = []
     for group in client.xinfo_groups(stream):
-        name, reached = (
-            str_if_bytes(group["name"]),
-            _order(str_if_bytes(group["last-delivered-id"])),
-        )
+        name = str_if_bytes(group["name"])
+        reached = _order(str_if_bytes(group["last-delivered-id"]))
         held = _held(client, stream, name, entries)
-        gone = sorted(held.keys() - set(entries), key=_order)
+        gone = held.keys() - set(entries)
         for entry in sorted([*entries, *gone], key=_order):
             state = "waiting" if _order(entry) > reached else "done"
             if entry in held:

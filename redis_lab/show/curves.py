@@ -16,6 +16,7 @@ from redis_lab.show.style import (
     headline,
     inches,
     line,
+    room_at_right,
     style,
     text_width,
 )
@@ -104,9 +105,8 @@ def throughput(
 def _label_ends(ax: Axes, names: list[str]) -> None:
     """Names beside the last points, moved apart where they would cover each other."""
     room = max(map(text_width, names)) + 0.2
-    width, height = inches(ax)
-    box = ax.get_position()
-    ax.set_position((box.x0, box.y0, box.width * (1 - room / width), box.height))
+    height = inches(ax)[1]
+    room_at_right(ax, room)
     ends: list[tuple[float, float, str, Any]] = []
     for drawn in ax.get_lines()[: len(names)]:
         last: Any = np.asarray(drawn.get_xydata())[-1]

@@ -11,7 +11,7 @@ from redis_lab.show.style import (
     REPLICA,
     figure,
     headline,
-    inches,
+    room_at_right,
     style,
     text_width,
 )
@@ -44,7 +44,7 @@ def limiter(
     left, right = decisions["at"].min(), decisions["at"].max() + window
     with style():
         ax = ax or figure(title, 0.35 + max(map(text_width, groups)), lines=3.4 * len(groups))
-        _make_room(ax, right=0.25 + max(map(text_width, ["at most", f"{highest:g} of {limit:g}"])))
+        room_at_right(ax, 0.25 + max(map(text_width, ["at most", f"{highest:g} of {limit:g}"])))
         for row, (name, some) in enumerate(groups.items()):
             _draw(ax, row, *held[name], limit / highest, highest, (left, right))
             refused = some["at"][~some.allowed.astype(bool)]
@@ -92,10 +92,3 @@ def _draw(
     ax.fill_between(moments, line, np.minimum(height, line), step="post", color=ERROR, lw=0)
     ax.plot(ends, [line, line], "--", color=INK, linewidth=1.2)
     ax.plot(ends, [zero, zero], color=DOWN, linewidth=0.8)
-
-
-def _make_room(ax: Axes, right: float) -> None:
-    """Leave so many inches at the right for the numbers."""
-    box = ax.get_position()
-    share = 1 - right / inches(ax)[0]
-    ax.set_position((box.x0, box.y0, box.width * share, box.height))

@@ -14,6 +14,7 @@ from redis_lab.show.style import (
     headline,
     inches,
     line,
+    room_at_right,
     style,
     text_width,
 )
@@ -87,8 +88,7 @@ def _label_band(ax: Axes, promised: float) -> None:
     """The band's width and the meaning of the shares, in the margin at the right."""
     words = {f"± {promised:g}": 0.0, "outside": None}
     room = max(map(text_width, words)) + 0.35
-    box = ax.get_position()
-    ax.set_position((box.x0, box.y0, box.width * (1 - room / inches(ax)[0]), box.height))
+    room_at_right(ax, room)
     for word, height in words.items():
         at_top = height is None
         ax.annotate(

@@ -16,7 +16,7 @@ from redis_lab.show.style import (
     duration,
     figure,
     headline,
-    inches,
+    room_at_right,
     style,
     text_width,
 )
@@ -53,8 +53,7 @@ def stream(
         ax = ax or figure(
             finding, 0.35 + max(map(text_width, names)), lines=1.7 * len(rows), least=2.2
         )
-        box, room = ax.get_position(), 0.25 + max(map(text_width, sides))
-        ax.set_position((box.x0, box.y0, box.width * (1 - room / inches(ax)[0]), box.height))
+        room_at_right(ax, 0.25 + max(map(text_width, sides)))
         for down, (row, side) in enumerate(zip(rows, sides, strict=True)):
             _draw(ax, down, row, table, entries)
             ax.annotate(

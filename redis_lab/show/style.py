@@ -120,6 +120,12 @@ def inches(ax: Axes) -> tuple[float, float]:
     return box.width / ax.figure.dpi, box.height / ax.figure.dpi
 
 
+def room_at_right(ax: Axes, wanted: float) -> None:
+    """Make the axes narrower, so that so many inches are free at the right."""
+    box = ax.get_position()
+    ax.set_position((box.x0, box.y0, box.width * (1 - wanted / inches(ax)[0]), box.height))
+
+
 def line() -> float:
     """Inches from one line of text to the next."""
     return float(mpl.rcParams["font.size"]) / 72 * 1.25
