@@ -290,6 +290,24 @@ def test_the_smallest_shapes_serve(start):
         assert lab.client().set("a", "b")
 
 
+def test_a_spare_belongs_to_no_cluster_until_it_is_met():
+    """It runs, owns nothing and troubles nobody; once met it is waited for like the others."""
+    with rl.cluster(primaries=2, replicas=0, spares=1) as lab:
+        spare = lab.node("redis-3")
+        assert [node.name for node in lab.primaries] == ["redis-1", "redis-2"]
+        assert len(spare.ask("CLUSTER", "NODES").splitlines()) == 1
+        lab.wait_healthy()
+        assert lab.client().set("a", "b")
+        lab.primary.tell("CLUSTER", "MEET", *spare.internal_address, spare.bus_port)
+        lab.wait_healthy()
+        assert {len(node.ask("CLUSTER", "NODES").splitlines()) for node in lab.nodes} == {3}
+        for node in (spare, *lab.primaries):
+            node.tell("CLUSTER", "SETSLOT", 16383, "NODE", spare.tell("CLUSTER", "MYID"))
+        lab.wait_healthy()
+        assert [node.name for node in lab.primaries] == ["redis-1", "redis-2", "redis-3"]
+        assert lab.client().set("{x}", "y")
+
+
 def test_a_stopped_lab_says_so_and_stopping_twice_does_nothing():
     """After stop() every question but the past raises LabUnavailable; a second stop is silent."""
     lab = rl.standalone()
@@ -338,6 +356,7 @@ def test_running_lists_the_labs_of_this_process():
         (rl.sentinel, {"down_after": float("nan")}),
         (rl.cluster, {"primaries": 0}),
         (rl.cluster, {"replicas": -1}),
+        (rl.cluster, {"spares": -1}),
         (rl.cluster, {"node_timeout": -1.0}),
         (rl.cluster, {"node_timeout": 3601}),
         (rl.standalone, {"backend": "nope"}),

@@ -75,18 +75,24 @@ def sentinel(
 
 
 def cluster(
-    primaries: int = 3, replicas: int = 1, node_timeout: float = 1.0, **options: Unpack[Options]
+    primaries: int = 3,
+    replicas: int = 1,
+    node_timeout: float = 1.0,
+    spares: int = 0,
+    **options: Unpack[Options],
 ) -> Topology:
     """Start a Redis Cluster, all 16384 slots covered.
 
     replicas: of each primary. node_timeout: seconds without an answer until a node counts as
-    failing.
+    failing. spares: nodes beside it that no other knows yet, the last of .nodes: for CLUSTER MEET.
     """
     _require_count("primaries", primaries, 1)
     _require_count("replicas", replicas, 0)
+    _require_count("spares", spares, 0)
     _require_seconds("node_timeout", node_timeout)
-    nodes = shapes.data_nodes(primaries, primaries * replicas)
-    more = {"clustered": True, "settings": {"node_timeout": node_timeout}}
+    nodes = shapes.data_nodes(primaries, primaries * replicas, spares)
+    settings = {"node_timeout": node_timeout, "spares": spares}
+    more = {"clustered": True, "settings": settings}
     return _start("cluster", nodes, more, options)
 
 

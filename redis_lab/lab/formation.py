@@ -36,7 +36,7 @@ def form(shape: Shape, nodes: Sequence[Node]) -> None:
     """Join the nodes as the shape says; they all answer already and know nothing of each other."""
     data = [node for node in nodes if node.last_role != "sentinel"]
     if shape.clustered:
-        _cluster(data)
+        _cluster(data[: len(data) - int(shape.settings["spares"])])
     elif len(data) > 1:
         for replica in data[1:]:
             replicate(replica, data[0])

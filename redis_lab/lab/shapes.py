@@ -37,7 +37,7 @@ class Login:
 class Shape:
     """A topology as data.
 
-    settings: seconds and counts that formation needs (down_after, node_timeout, replicas).
+    settings: seconds and counts that formation needs (down_after, node_timeout, spares).
     config: the caller's redis.conf directives for the data nodes.
     users: (password, rules) by name; where there are any, the default user is off.
     login: whom the lab itself logs in as.
@@ -75,10 +75,10 @@ def named(kind: str, count: int, role: str) -> tuple[NodeSpec, ...]:
     return tuple(NodeSpec(f"{kind}-{number}", role) for number in range(1, count + 1))
 
 
-def data_nodes(primaries: int, replicas: int) -> tuple[NodeSpec, ...]:
-    """The primaries first, then the replicas, numbered through."""
-    total = named("redis", primaries + replicas, "primary")
-    return total[:primaries] + tuple(NodeSpec(spec.name, "replica") for spec in total[primaries:])
+def data_nodes(primaries: int, replicas: int, spares: int = 0) -> tuple[NodeSpec, ...]:
+    """The primaries first, then the replicas, then what a cluster may take in; numbered through."""
+    roles = ["primary"] * primaries + ["replica"] * replicas + ["primary"] * spares
+    return tuple(NodeSpec(f"redis-{number}", role) for number, role in enumerate(roles, start=1))
 
 
 def directives(shape: Shape, spec: NodeSpec, tls: dict[str, str]) -> list[str]:

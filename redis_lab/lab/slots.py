@@ -37,6 +37,16 @@ class View:
     myself: str
     members: dict[str, Member]
 
+    @property
+    def alone(self) -> bool:
+        """It knows no other node and owns nothing: it belongs to no cluster."""
+        return len(self.members) == 1 and not self.members[self.myself].slots
+
+    @property
+    def handshakes(self) -> bool:
+        """A CLUSTER MEET is not through yet."""
+        return any("handshake" in member.flags for member in self.members.values())
+
     def layout(self) -> frozenset[tuple[str, str, tuple[tuple[int, int], ...]]]:
         """Who owns or replicates what, without those that failed."""
         present = [member for member in self.members.values() if not member.gone]
@@ -88,12 +98,18 @@ def cluster_writable(nodes: Iterable[Node]) -> str:
 
 
 def cluster_agrees(nodes: Sequence[Node]) -> str:
-    """All in service agree on slots, roles and replicas, cover every slot, and serve."""
-    serving = in_service(nodes)
+    """All in service agree on slots, roles and replicas, cover every slot, and serve.
+
+    Those that belong to no cluster are not asked.
+    """
     try:
+        known = {node: cluster_view(node) for node in in_service(nodes)}
+        if meeting := [node for node, view in known.items() if view.handshakes]:
+            return f"{meeting[0].name} has met a node that it does not know yet"
+        views = {node: view for node, view in known.items() if not view.alone}
+        serving = list(views)
         if missing := cluster_writable(serving):
             return missing
-        views = {node: cluster_view(node) for node in serving}
         first = views[serving[0]]
         present = {member.id for member in first.members.values() if not member.gone}
         if unnoticed := present - {view.myself for view in views.values()}:
@@ -131,7 +147,7 @@ def slot_owners(nodes: Sequence[Node]) -> list[Address] | None:
             view = cluster_view(node)
         except RedisError:
             continue
-        if "master" in view.members[view.myself].flags:
+        if "master" in view.members[view.myself].flags and not view.alone:
             owners = [member for member in view.members.values() if member.slots]
             votes[tuple(sorted((owner.slots[0][0], owner.address) for owner in owners))] += 1
     named, count = (votes.most_common(1) or [((), 0)])[0]

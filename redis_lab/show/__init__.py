@@ -8,6 +8,7 @@ from redis_lab.show.limiter import limiter
 from redis_lab.show.map import places
 from redis_lab.show.panels import panels
 from redis_lab.show.percentiles import latencies
+from redis_lab.show.slots import slots
 from redis_lab.show.spread import spread
 from redis_lab.show.stream import stream
 from redis_lab.show.style import use
@@ -18,6 +19,6 @@ from redis_lab.show.topology import topology
 
 __all__ = [
     "Dashboard", "bars", "curves", "dashboard", "grid", "latencies", "limiter", "memory", "panels",
-    "places", "spread", "stream", "survivors", "swimlanes", "throughput", "timeline", "topology",
-    "use",
+    "places", "slots", "spread", "stream", "survivors", "swimlanes", "throughput",
+    "timeline", "topology", "use",
 ]  # fmt: skip
