@@ -121,10 +121,35 @@ def test_closed_means_closed(lab):
         socket.create_connection((proxy.host, proxy.port), 1)
 
 
+def test_it_keeps_the_last_bytes_that_it_was_sent(lab):
+    """A password crosses a plain connection as it is, and nothing is kept unless asked for."""
+    with Proxy(lab.primary, keep=10_000) as proxy:
+        proxy.client().set("gate", "B22")
+        assert lab.primary.login.password.encode() in proxy.heard
+        assert proxy.heard.endswith(b"$3\r\nSET\r\n$4\r\ngate\r\n$3\r\nB22\r\n")
+    with Proxy(lab.primary, keep=10) as proxy:
+        proxy.client().set("gate", "B22")
+        assert proxy.heard == b"\r\n$3\r\nB22\r\n"[-10:]
+    with Proxy(lab.primary) as proxy:
+        assert proxy.client().ping() and proxy.heard == b""
+
+
+def test_tls_passes_as_it_is():
+    """The client verifies the node through the proxy, which sees nothing of what is said."""
+    with rl.secure() as lab, Proxy(lab.primary, keep=100_000) as proxy:
+        client = proxy.client()
+        assert client.set("gate", "B22") and client.get("gate") == "B22"
+        assert len(proxy.heard) > 500
+        assert b"gate" not in proxy.heard
+        assert lab.primary.login.password.encode() not in proxy.heard
+        with pytest.raises(ValueError, match="TLS"):
+            proxy.swallow()
+
+
 def test_what_a_proxy_refuses(lab):
-    """TLS hides where a command begins."""
-    with rl.secure() as secure, pytest.raises(ValueError, match="plain TCP"):
-        Proxy(secure.primary)
+    """Numbers that mean nothing are refused by name."""
+    with pytest.raises(ValueError, match="keep"):
+        Proxy(lab.primary, keep=-1)
     with pytest.raises(ValueError, match="delay"):
         Proxy(lab.primary, delay=-1)
     with Proxy(lab.primary) as proxy, pytest.raises(ValueError, match="replies"):

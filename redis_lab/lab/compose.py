@@ -6,6 +6,7 @@ Nodes talk over the network `bus`; a node disconnected from it is still reached 
 """
 
 import json
+import os
 import random
 import tempfile
 import time
@@ -116,6 +117,16 @@ class Containers:
         node.paused = False
         self._until_it_answers(node)
 
+    def tool(self, node: Node, program: str, arguments: Sequence[str]) -> str:
+        """The program of the image, in a container of its own that sees the node's folder."""
+        return engine.run(
+            self.server.path,
+            ["sh", "-c", 'yes | "$0" "$@"', program, *arguments],
+            self.lab_id,
+            user=f"{os.getuid()}:{os.getgid()}",
+            folder=node.folder,
+        )
+
     def stop(self) -> None:
         """Remove containers, networks and the folder; there is nothing here to save."""
         engine.remove({self.lab_id})
@@ -191,7 +202,7 @@ class Containers:
             # A cut link is silent: both ends give it up after this time, by default a minute.
             here += [f"replica-announce-ip {node.internal_host}", "repl-timeout 10"]
             here += ["repl-ping-replica-period 1"]
-        folder = self.folder / node.name
+        folder = node.folder = self.folder / node.name
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / "redis.conf"
         path.touch(mode=0o600)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from redis_lab.errors import LabUnavailable
@@ -131,16 +132,30 @@ def _asked(image_id: str, name: str) -> str:
     """What a container of the image says to LOOK; none of it stays."""
     look = f"image-{secrets.token_hex(6)}"
     try:
-        with calls(f"image {name}") as api:
-            alone = api.create_host_config(network_mode="none", auto_remove=True)
-            made = api.create_container(
-                image_id, ["sh", "-c", LOOK], labels=labels(look), host_config=alone
-            )
-            said = api.attach(made["Id"], stream=True)
-            api.start(made["Id"])
-            return b"".join(said).decode(errors="replace")
+        return run(image_id, ["sh", "-c", LOOK], look)
     finally:
         remove({look})
+
+
+def run(
+    image: str, command: list[str], lab_id: str, user: str = "", folder: Path | None = None
+) -> str:
+    """What a command prints in a container without network; folder: where it works, as /data."""
+    with calls(f"a container of {image}") as api:
+        binds = [f"{folder}:/data"] if folder else []
+        alone = api.create_host_config(network_mode="none", auto_remove=True, binds=binds)
+        made = api.create_container(
+            image,
+            command,
+            user=user,
+            labels=labels(lab_id),
+            host_config=alone,
+            entrypoint=[],
+            working_dir="/data" if folder else None,
+        )
+        said = api.attach(made["Id"], stream=True)
+        api.start(made["Id"])
+        return b"".join(said).decode(errors="replace")
 
 
 def described(name: str, said: str) -> Server:

@@ -101,6 +101,17 @@ def failover(lab: "Topology", node: Node) -> None:
         wait_until(lambda: _replaced(lab, node), FAILOVER_TIMEOUT, "failover")
 
 
+def flush(lab: "Topology") -> None:
+    lab._require_running()
+    if lab._runner.refuses_flush:
+        raise LabUnavailable(
+            "the lab did not start this server and won't delete its data; "
+            "rl.attach(url, allow_flush=True) says that it may"
+        )
+    for primary in lab.primaries:
+        primary.tell("FLUSHALL")
+
+
 def quicken(lab: "Topology") -> bool:
     """Let the Sentinels look more often, if nothing but their routine is waited for.
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -20,8 +21,9 @@ class Node:
     """A Redis or Sentinel server. Its name never says a role, since roles change.
 
     host, port: as this machine dials it; internal_host, internal_port: as the other nodes do.
-    pid: its process here, or None; container: its container, or None. promoted: when failover()
-    made it the primary of a replica set without Sentinels, in seconds since 1970, or 0.0.
+    pid: its process here, or None; container: its container, or None. folder: where its
+    configuration and data lie on this machine, or None. promoted: when failover() made it the
+    primary of a replica set without Sentinels, in seconds since 1970, or 0.0.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Node:
         self.bus_port: int | None = None
         self.pid: int | None = None
         self.container: str | None = None
+        self.folder: Path | None = None
         self.paused = False
         self.cut_off = False
         self.promoted = 0.0

@@ -7,6 +7,7 @@ port that is never 6379, and works in a folder of its own, by which the guard fi
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ from redis_lab.lab.shapes import Login, NodeSpec
 from redis_lab.lab.starting import (
     HOST,
     START_TIMEOUT,
+    TOOL_TIMEOUT,
     InvalidConfig,
     complaint,
     free_port,
@@ -91,6 +93,22 @@ class Processes:
         self._spawn(node)
         self._check(node)
 
+    def tool(self, node: Node, program: str, arguments: Sequence[str]) -> str:
+        """The program beside the server, or the server under the name that makes it the program."""
+        beside = Path(shutil.which(self.server.path) or self.server.path).with_name(program)
+        done = subprocess.run(
+            [program, *arguments],
+            executable=beside if beside.is_file() else self.server.path,
+            cwd=node.folder,
+            input="y\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TOOL_TIMEOUT,
+        )
+        return done.stdout
+
     def stop(self) -> None:
         """Kill all servers at once and remove the folder; there is nothing here to save."""
         for child in self._children.values():
@@ -120,7 +138,7 @@ class Processes:
             here.append(f"cluster-port {node.bus_port}")
         if node.last_role != "sentinel":
             here += [f'loadmodule "{path}"' for path in self._load]
-        folder = self.folder / node.name
+        folder = node.folder = self.folder / node.name
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / "redis.conf"
         path.touch(mode=0o600)

@@ -25,17 +25,22 @@ class Proxy:
     """Relays connections to a node until closed: `with Proxy(lab.primary) as proxy:`
 
     delay: seconds that each chunk of bytes takes in each direction (half a round trip). May be
-    changed at any time. Raises ValueError for a node that speaks TLS or has no TCP port: the
-    proxy must see where a command begins.
+    changed at any time. keep: so many of the last bytes that clients sent stay in .heard, for
+    whoever wants to see what the wire shows. TLS passes as it is: the certificate must then fit
+    127.0.0.1. Raises ValueError for a node without a TCP port.
     """
 
-    def __init__(self, node: Node, delay: float = 0.0):
-        if "ssl" in node._extra or "unix_socket_path" in node._extra:
-            raise ValueError(f"node: a proxy needs plain TCP, and {node.name} has none")
+    def __init__(self, node: Node, delay: float = 0.0, keep: int = 0):
+        if "unix_socket_path" in node._extra:
+            raise ValueError(f"node: a proxy needs a TCP port, and {node.name} has none")
         if delay < 0:
             raise ValueError(f"delay: seconds, 0 or more, not {delay!r}")
+        if keep < 0:
+            raise ValueError(f"keep: bytes, 0 or more, not {keep!r}")
         self.node = node
         self.delay = delay
+        self.heard = b""
+        self._keep = keep
         self.arrivals: list[float] = []  # when each connection was accepted, unix seconds
         self.swallowed = 0  # replies lost so far
         self._lose, self._every, self._cut, self._seen = 0, 1, False, 0
@@ -62,7 +67,10 @@ class Proxy:
         The write arrives at the server; a pipeline is one write. The connection stays open and
         silent, so that the client waits for its timeout, or with `cut` is closed as soon as the
         server has answered. Setting up a connection (HELLO, AUTH, SELECT, CLIENT) isn't counted.
+        Raises ValueError for a node that speaks TLS: nobody between sees where a command begins.
         """
+        if "ssl" in self.node._extra:
+            raise ValueError(f"node: {self.node.name} speaks TLS, where no command can be told")
         if replies < 0 or every < 1:
             raise ValueError(f"replies: 0 or more, every: 1 or more, not {replies!r}, {every!r}")
         self._lose, self._every, self._cut, self._seen = replies, every, cut, 0
@@ -120,6 +128,8 @@ class Proxy:
 
         async def send() -> None:
             while data := await client.read(CHUNK):
+                if self._keep:
+                    self.heard = (self.heard + data)[-self._keep :]
                 if self._loses(data):
                     lost.set()
                 await to_node.write(data, self.delay)

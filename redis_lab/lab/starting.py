@@ -12,6 +12,7 @@ HOST = "127.0.0.1"
 # Below the ports that systems give to outgoing connections: a killed node gets its own back.
 PORTS = range(10_000, 32_000)
 START_TIMEOUT = 15.0
+TOOL_TIMEOUT = 60.0
 
 
 class InvalidConfig(LabUnavailable, ValueError):

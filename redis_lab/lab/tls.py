@@ -6,7 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TLSFiles:
-    """Paths of PEM files. client_cert and client_key are needed where the server asks for them."""
+    """Paths of PEM files. client_cert and client_key are needed where the server asks for them.
+
+    ca_key: the authority's own, for further certificates (trustme.CA.from_pem).
+    """
 
     ca: str
     cert: str
@@ -14,6 +17,7 @@ class TLSFiles:
     client_cert: str
     client_key: str
     mutual: bool
+    ca_key: str
 
     def client_options(self) -> dict[str, str | bool]:
         """Keyword arguments for a redis-py client that verifies the server."""
@@ -53,10 +57,11 @@ def make_tls_files(folder: Path, mutual: bool) -> TLSFiles:
         "server.key": server.private_key_pem.bytes(),
         "client.crt": b"".join(blob.bytes() for blob in client.cert_chain_pems),
         "client.key": client.private_key_pem.bytes(),
+        "ca.key": authority.private_key_pem.bytes(),
     }
     for name, pem in contents.items():
         path = folder / name
         path.touch(mode=0o600)
         path.write_bytes(pem)
-    ca, cert, key, client_cert, client_key = (str(folder / name) for name in contents)
-    return TLSFiles(ca, cert, key, client_cert, client_key, mutual)
+    *paths, authority_key = (str(folder / name) for name in contents)
+    return TLSFiles(*paths, mutual=mutual, ca_key=authority_key)

@@ -164,16 +164,20 @@ class Topology:
         faults.require_own(self)
         faults.reunite(self, partition.heal(self))
 
+    def tool(self, node: Node | str, program: str, *arguments: str) -> str:
+        """Run redis-check-aof or redis-check-rdb of the same server in the folder of a node.
+
+        Returns what it printed; asked whether it may go on, it is told yes. It is meant for the
+        files of a dead node: lab.kill(node) first, lab.restart(node) after.
+        """
+        faults.require_own(self)
+        if program not in ("redis-check-aof", "redis-check-rdb"):
+            raise ValueError(f"program: redis-check-aof or redis-check-rdb, not {program!r}")
+        return self._runner.tool(self._resolve(node), program, arguments)
+
     def flush(self) -> None:
         """Delete all keys, on the servers that this lab started."""
-        self._require_running()
-        if self._runner.refuses_flush:
-            raise LabUnavailable(
-                "the lab did not start this server and won't delete its data; "
-                "rl.attach(url, allow_flush=True) says that it may"
-            )
-        for primary in self.primaries:
-            primary.tell("FLUSHALL")
+        faults.flush(self)
 
     def wait_healthy(self, timeout: float = 15.0) -> float:
         """Ask until the servers in service are in order: a primary all agree on, links up.
@@ -184,8 +188,6 @@ class Topology:
         """
         self._require_running()
         return state.wait_healthy(self, timeout)
-
-    # the end
 
     def stop(self) -> None:
         """Kill every server and remove the lab's folder. A second time does nothing."""
