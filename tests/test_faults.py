@@ -339,6 +339,18 @@ def test_restart_of_the_primary_loses_nothing_that_is_persisted(lab_with_aof):
     assert kinds(lab, "restart") == ["restart"]
 
 
+def test_restart_returns_when_the_data_are_loaded():
+    """A server answers INFO while it loads, and refuses all else: that is not ready."""
+    with rl.standalone(config=AOF | {"key-load-delay": 20}) as lab:
+        pipe = lab.client().pipeline(transaction=False)
+        for number in range(50_000):
+            pipe.set(f"key:{number}", number)
+        pipe.execute()
+        lab.kill(lab.primary)
+        lab.restart(lab.nodes[0])
+        assert lab.nodes[0].client(socket_timeout=30).dbsize() == 50_000
+
+
 @with_replicas
 def test_restart_of_a_replica_fills_it_again(lab):
     """A replica without persistence comes back empty, as a replica, and is filled."""

@@ -114,6 +114,13 @@ def test_bench_measures_side_by_side():
     assert (frame.calls > 0).all() and frame.loc["fast", "p50_us"] < frame.loc["slow", "p50_us"]
 
 
+def test_bench_takes_any_names():
+    """A name may be a tuple, and stays one."""
+    table = bench({("get", 1): int, "two": int}, seconds=0.01)
+    assert table.index.tolist() == [("get", 1), "two"]
+    assert table.index.name == "way"
+
+
 def test_bench_tells_no_percentile_of_a_few_calls():
     """p99 of a hundred calls would be one call."""
     frame = bench({"rare": lambda: sum(range(100_000))}, seconds=0.02)

@@ -53,6 +53,12 @@ def test_bars_of_one_time_do_not_cover_each_other():
     assert tops[0] == tops[1] < tops[2]
 
 
+def test_a_bar_may_be_without_a_word():
+    """What is held has no name: the bars are drawn all the same."""
+    nameless = show.swimlanes(HELD.assign(what=""), title="Nameless")
+    assert bars(nameless) == bars(show.swimlanes(HELD, title="Named"))
+
+
 def test_marks_are_written_into_their_lanes():
     """Also in a lane that never held anything, and after the last bar."""
     ax = show.swimlanes(HELD, marks=KILLS, title="")

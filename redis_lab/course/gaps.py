@@ -16,7 +16,8 @@ class _Dead(Killed, redis.ConnectionError):
 class Gaps:
     """Counts the trips of one client, and acts once, in the gap before one of them.
 
-    act: called after that many trips. torn: what dies there has sent half of its next trip.
+    act: called after that many trips. torn: what dies there has sent half of its next trip, of a
+    pipeline the first half of its commands.
     """
 
     def __init__(self, act: Callable[[], Any] | None = None, after: int = 1, torn: bool = False):
@@ -62,6 +63,20 @@ def pools(client: Any) -> list[Any]:
     return [node.redis_connection.connection_pool for node in client.get_nodes()]
 
 
+def _first_half(whole: bytes) -> bytes:
+    """The first half of the commands, and half of the one after these."""
+    ends = [0]
+    while ends[-1] < len(whole):
+        at = whole.index(b"\r\n", ends[-1])
+        words, at = int(whole[ends[-1] + 1 : at]), at + 2
+        for _ in range(words):
+            size_ends = whole.index(b"\r\n", at)
+            at = size_ends + int(whole[at + 1 : size_ends]) + 4
+        ends.append(at)
+    middle = (len(ends) - 1) // 2
+    return whole[: (ends[middle] + ends[middle + 1]) // 2]
+
+
 def _watched(kind: type[Any], gaps: Gaps) -> type[Any]:
     class Watched(kind):
         """A connection that tells its gaps of every trip but those of its greeting."""
@@ -83,7 +98,7 @@ def _watched(kind: type[Any], gaps: Gaps) -> type[Any]:
             except Killed:
                 if alive and gaps.torn:
                     whole = command if isinstance(command, bytes) else b"".join(command)
-                    super().send_packed_command([whole[: len(whole) // 2]], *args, **kwargs)
+                    super().send_packed_command([_first_half(whole)], *args, **kwargs)
                     self._let_the_server_finish()
                 self.disconnect()
                 raise

@@ -225,7 +225,7 @@ class Containers:
 
     def _not_ready(self, node: Node) -> str:
         try:
-            node.info("server")
+            node.ask("PING")  # refused while data are loaded
         except RedisError as error:
             node.hang_up()
             if not self._runs(node):

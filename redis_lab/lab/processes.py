@@ -185,6 +185,7 @@ class Processes:
             raise self._obituary(node)
         try:
             said = node.info("server")
+            node.ask("PING")  # refused while data are loaded
         except RedisError as error:
             node.hang_up()
             return str(error)

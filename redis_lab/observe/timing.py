@@ -33,7 +33,8 @@ def bench(ways: Mapping[str, Callable[[], Any]], seconds: float = 1.0) -> pd.Dat
         for name, call in ways.items():
             spent[name] += _block(call, times[name], min(_BLOCK, seconds))
     rows = {name: _summary(taken) for name, taken in times.items()}
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("way")
+    names = pd.Index(list(rows), name="way", tupleize_cols=False)
+    frame = pd.DataFrame(list(rows.values()), index=names)
     frame["calls"] = frame["calls"].astype(int)
     frame["relative"] = frame["ops_per_s"] / frame["ops_per_s"].iloc[0]
     return frame

@@ -40,8 +40,10 @@ class ReliableQueue:
         the next get(), before those that wait, and the first consumer's ack() is False.
     Bodies are what JSON can say (a tuple comes back as a list), of at most max_bytes as UTF-8.
     A job that always fails is delivered for ever: look at `attempts`. All keys are in one slot;
-    they are the user's data and don't expire, and an empty queue has none. When the server's clock
-    is set, jobs come back later by as much, or too early.
+    they are the user's data and don't expire (but for the one that wakes: 2 s), and an empty queue
+    has none. A put wakes one consumer, the one that has waited longest; should that one die, the
+    others look within a second. When the server's clock is set, jobs come back later by as much,
+    or too early.
     """
 
     def __init__(
@@ -60,7 +62,8 @@ class ReliableQueue:
         self._taken = f"{tagged(name)}:queue:taken"  # sorted set of IDs by deadline
         self._bodies = f"{tagged(name)}:queue:bodies"  # hash: ID, body
         self._attempts = f"{tagged(name)}:queue:attempts"  # hash: ID, deliveries
-        self._keys = (self._waiting, self._taken, self._bodies, self._attempts)
+        self._wake = f"{tagged(name)}:queue:wake"  # list: a word for each consumer to be woken
+        self._keys = (self._waiting, self._taken, self._bodies, self._attempts, self._wake)
 
     def put(self, body: Any) -> str:
         """Append a job; its ID. A put that the client repeats after an error appends it once.
@@ -109,10 +112,9 @@ class ReliableQueue:
         return f"<ReliableQueue {self.name!r}, visibility {self.visibility:g} s>"
 
     def _wait(self, longest: float) -> None:
-        """Until a job waits: moving the first one to where it is changes nothing."""
-        here, block = (self._waiting, self._waiting), min(longest, longest_block(self.client))
-        block = max(0.001, block)
-        if self.client.execute_command("BLMOVE", *here, "LEFT", "LEFT", block) is None:
+        """Until a put or a release wakes us: one of those that wait, in the order they came."""
+        block = max(0.001, min(longest, longest_block(self.client)))
+        if self.client.blpop([self._wake], block) is None:
             time.sleep(max(0.0, min(longest, SHORTEST_ROUND) - block))
 
 

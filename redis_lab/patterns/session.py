@@ -128,8 +128,8 @@ class SessionStore:
     def rotate(self, id: str) -> Session | None:
         """The same session under a new id; the old one is dead at once. None when it had ended.
 
-        For every login and change of rights: an id that was planted before is worth nothing after.
-        Its end stays where it was.
+        For every change of rights: an id that was planted before is worth nothing after. Its end
+        and its user stay: a login is a create(), then destroy() of the guest's session.
         """
         user = self._user(id)
         if user is None:

@@ -139,6 +139,8 @@ def text_width(text: str, size: float | None = None, weight: str = "normal") -> 
 @lru_cache(maxsize=1000)
 def _measure(text: str, weight: str) -> float:
     """Inches at 100 points."""
+    if not text.strip():
+        return 0.0
     path = TextPath((0, 0), text, prop=FontProperties(weight=weight, size=100))
     return float(path.get_extents().width) / 72
 

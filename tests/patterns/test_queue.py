@@ -119,8 +119,8 @@ def test_waiting_for_ever_is_done_in_bounded_blocks(lab, monkeypatch, timeout):
     thread.join(20)
     assert [job.body for job in results] == ["a"]
     names = [command[0] for command in commands]
-    assert names == ["EVALSHA", "BLMOVE"] * (len(names) // 2) + ["EVALSHA"]
-    assert {command[-1] for command in commands if command[0] == "BLMOVE"} == {timeout / 2}
+    assert names == ["EVALSHA", "BLPOP"] * (len(names) // 2) + ["EVALSHA"]
+    assert {command[-1] for command in commands if command[0] == "BLPOP"} == {timeout / 2}
 
 
 def spied(client, monkeypatch):
@@ -166,7 +166,7 @@ def test_a_waiting_consumer_gets_what_another_did_not_finish(lab, client, monkey
     assert queue.get().attempts == 1
     commands = spied(other, monkeypatch)
     assert ReliableQueue(other, "jobs").get(None).attempts == 2
-    waits = [command[-1] for command in commands if command[0] == "BLMOVE"]
+    waits = [command[-1] for command in commands if command[0] == "BLPOP"]
     assert waits
     assert max(waits) <= 0.3
     assert queue.get(0.001) is None
@@ -186,6 +186,86 @@ def test_many_waiting_consumers_get_one_job_each(lab, client):
         thread.join(20)
     assert sorted(job.body for job in jobs) == bodies
     assert {job.attempts for job in jobs} == {1}
+
+
+def test_a_put_wakes_one_of_those_that_wait(lab, client, monkeypatch):
+    """Eight wait; each job costs the script of whoever takes it, and no look in vain."""
+    monkeypatch.setattr("redis_lab.patterns.blocking.LONGEST", 60.0)
+    queue, jobs = ReliableQueue(client, "jobs"), []
+    queue.get()
+    consumers = [ReliableQueue(lab.client(socket_timeout=None), "jobs") for _ in range(8)]
+    threads = [threading.Thread(target=lambda q=q: jobs.append(q.get(None))) for q in consumers]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: missing_waiters(lab, 8), 20, "eight waiters")
+    before = scripts_run(lab)
+    for body in range(8):
+        queue.put(body)
+    for thread in threads:
+        thread.join(20)
+    assert sorted(job.body for job in jobs) == list(range(8))
+    assert scripts_run(lab) - before == 16
+    left = [f"{{jobs}}:queue:{kind}" for kind in ("attempts", "bodies", "taken")]
+    assert keyspace(client, lab) == left
+
+
+def test_those_that_wait_are_served_in_the_order_they_came(lab, client):
+    """The one that has waited longest gets the first job."""
+    queue, jobs, threads = ReliableQueue(client, "jobs"), {}, []
+    queue.get()
+    for number in range(4):
+        one = ReliableQueue(lab.client(socket_timeout=None), "jobs")
+
+        def wait(number=number, one=one):
+            jobs[number] = one.get(None).body
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+        wait_until(lambda number=number: missing_waiters(lab, number + 1), 20, "a waiter")
+    for body in range(4):
+        queue.put(body)
+        wait_until(lambda body=body: "" if len(jobs) == body + 1 else "not yet", 20, "a job")
+    for thread in threads:
+        thread.join(20)
+    assert jobs == {number: number for number in range(4)}
+
+
+def test_who_takes_a_late_job_wakes_the_next_for_the_new_one(clock, r):
+    """A put wakes one; if that one is given what another didn't finish, the new job isn't left."""
+    queue = ReliableQueue(r, "jobs", visibility=10)
+    queue.put("late")
+    queue.get()
+    clock.advance(11)
+    queue.put("new")
+    assert r.blpop(["{jobs}:queue:wake"], 1)
+    assert queue.get().body == "late"
+    assert r.llen("{jobs}:queue:wake") == 1
+    assert queue.get().body == "new"
+    assert not r.exists("{jobs}:queue:wake")
+
+
+def test_words_that_nobody_waits_for_are_few_and_end(client):
+    """A backlog of a thousand jobs leaves a hundred words, for two seconds."""
+    queue = ReliableQueue(client, "jobs")
+    for body in range(1000):
+        queue.put(body)
+    assert client.llen("{jobs}:queue:wake") <= 100
+    assert -2 != client.pttl("{jobs}:queue:wake") <= 2000
+
+
+def missing_waiters(lab, count):
+    """Words while fewer than so many clients are blocked."""
+    blocked = sum(int(node.info("clients")["blocked_clients"]) for node in lab.primaries)
+    return "" if blocked >= count else f"{blocked} of {count}"
+
+
+def scripts_run(lab):
+    """EVALSHA calls on all primaries."""
+    calls = 0
+    for node in lab.primaries:
+        stats = node.client().info("commandstats")
+        calls += stats.get("cmdstat_evalsha", {}).get("calls", 0)
+    return calls
 
 
 def test_a_put_that_is_sent_twice_is_one_job(r):
