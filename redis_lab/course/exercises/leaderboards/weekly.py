@@ -89,13 +89,13 @@ class wrong_inflated(solution):
     """seven days ago"""
 
     def earn(self, member, miles, day):
-        worth = miles * 2.0 ** (day - 15_700)
+        worth = miles * 2**day
         pipe = self.r.pipeline().zincrby("{miles}", worth, member)
         pipe.expire("{miles}", 9 * 86_400).execute()
 
     def top(self, n, day):
         found = self.r.zrange("{miles}", 0, n - 1, desc=True, withscores=True)
-        return [(member, worth / 2.0 ** (day - 15_700)) for member, worth in found]
+        return [(member, worth / 2**day) for member, worth in found]
 
 
 class wrong_days_stay(solution):
@@ -203,7 +203,7 @@ def check(trial):
         counts.append(trial.r.info("stats")["total_net_output_bytes"])
         return counts[2] - counts[1] - (counts[1] - counts[0])
 
-    today = 15_706  # 1 January 2013, in days since 1970
+    today = 366  # small: 2**15706 would be too long a number for hiredis, and end the kernel
     trial.ask(writer.earn, "F1", 800, today)
     gaps.trips = 0
     trial.ask(writer.earn, "F1", 200, today)
@@ -276,7 +276,8 @@ def check(trial):
         if [round(each, 3) for _, each in got] != [round(each, 3) for each in best] or any(
             abs(points[name] - each) > 0.001 for name, each in got
         ):
-            wrong.append(f"for day {day} of January top says {got}, not {points.nlargest(10)}")
+            due = list(points.nlargest(3).items())
+            wrong.append(f"for day {day} of January top begins with {got[:3]}, not with {due}")
     trial.expect(
         not wrong, "for 500 flights of January it agrees with pandas", f"{'; '.join(wrong[:1])}"
     )

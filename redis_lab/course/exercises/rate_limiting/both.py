@@ -103,6 +103,20 @@ def wrong_sliding_end(r, partner):
     return r.eval(source, 2, "{quota}:all", f"{{quota}}:{partner}", 8, 5) == 1
 
 
+def wrong_names(r, partner):
+    """the braces belong to the name"""
+    source = """
+        for at, key in ipairs(KEYS) do
+            if tonumber(redis.call('GET', key) or 0) >= tonumber(ARGV[at]) then return 0 end
+        end
+        for _, key in ipairs(KEYS) do
+            if redis.call('INCR', key) == 1 then redis.call('EXPIRE', key, 60) end
+        end
+        return 1
+    """
+    return r.eval(source, 2, "quota:all", f"quota:{partner}", 8, 5) == 1
+
+
 def wrong_immortal(r, partner):
     """lives for ever"""
     source = """
@@ -131,6 +145,13 @@ def check(trial):
         answers == [True] * 5 + [False],
         "a partner is served five times",
         f"six hits of one partner gave {answers}",
+    )
+    named = {total, "{quota}:AA"}
+    trial.require(
+        named <= set(trial.keyspace()),
+        "the counts are under the two names",
+        f"the counts are in {', '.join(sorted(trial.keyspace())) or 'no key'}, not in "
+        f"{' and '.join(sorted(named, reverse=True))}: the braces belong to the name",
     )
     served("AA", 20)
     other = served("BA", 5)
@@ -189,14 +210,14 @@ def check(trial):
         "asked for it: it was refused while another was giving back",
     )
     trial.expect(trips == 1, "it is one trip", f"a call took {trips} trips")
-    for after in (1, 2):
+    for after, trip in ((1, "first"), (2, "second")):
         afresh()
         trial.crash("AA", after=after)
         forever = [key for key, (_, left) in trial.keyspace().items() if left is None]
         trial.expect(
             not forever,
-            f"so too when the caller dies after {after} trips",
-            f"it died after {after} trips, and {', '.join(forever)} lives for ever",
+            f"nor does a key stay for ever when the caller dies after its {trip} trip",
+            f"it died after its {trip} trip, and {', '.join(forever)} lives for ever",
         )
     afresh()
     crowd = [(partner,) for partner in ("AA", "BA", "DL", "HA", "EV") for _ in range(8)]
