@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 import redis_lab as rl
 from redis_lab.course import answers
 from redis_lab.course.exercise import Exercise, find, ids, judge
+from redis_lab.course.gaps import mortal
 from redis_lab.course.trial import Gaps, Trial
 from redis_lab.course.verify import verify, verify_all
 from redis_lab.lab.backends import servers_here
@@ -155,6 +157,28 @@ def test_whatever_an_answer_returns_becomes_a_verdict():
     assert "not a value, <a Hostile: its repr raised RuntimeError>" in reasons(Hostile())
     assert "the check could not go on: RuntimeError" in reasons(lambda r, desk: Hostile())
     assert reasons(lambda r, desk: None if desk == "EWR-4" else 1)
+
+
+def test_a_claim_is_one_line(trial):
+    """Right three times is one line; wrong once is wrong, with the first reason."""
+    trial = trial(lambda r: 1)
+    for passed in (True, True, True):
+        trial.expect(passed, "it counts", "never")
+    assert [(line.claim, line.passed) for line in trial.lines] == [("it counts", True)]
+    for passed, why in ((False, "first"), (True, ""), (False, "last")):
+        trial.expect(passed, "it counts", why)
+    assert [(line.passed, line.why_not) for line in trial.lines] == [(False, "first")]
+
+
+def test_an_answer_that_goes_to_redis_too_early_is_refused():
+    """A client that is to die, used where the check doesn't expect it, is no traceback."""
+
+    def check(trial):
+        trial.client(mortal(0)).ping()
+
+    assert "it went to Redis where nothing" in reasons(
+        lambda r, desk: 1, replace(TICKET, check=check)
+    )
 
 
 def test_a_reason_is_never_long():

@@ -60,6 +60,12 @@ def test_many_keys_share_a_square():
     assert ax.get_xlabel() == "a square: 10 keys, by name; dark: still there"
 
 
+def test_rows_need_not_be_keys():
+    """What a row is and what True says are the caller's words."""
+    ax = show.survivors(KEYS, title="", one="flight", dark="arrived")
+    assert ax.get_xlabel() == "a square: a flight, first to last; dark: arrived"
+
+
 @pytest.mark.parametrize("columns", [0, 7])
 def test_nothing_and_too_much_is_refused(columns):
     """Seven blocks have no room for their names."""

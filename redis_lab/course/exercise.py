@@ -23,7 +23,7 @@ from typing import Any
 from redis.exceptions import ConnectionError, TimeoutError
 
 from redis_lab.course import answers
-from redis_lab.course.answers import Refused
+from redis_lab.course.answers import Killed, Refused
 from redis_lab.course.trial import EndOfCheck, Line, Trial
 
 FOLDER = Path(__file__).with_name("exercises")
@@ -113,6 +113,8 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
                     pass
                 except Refused as refusal:
                     refusals.append(str(refusal))
+                except Killed:  # where the check did not expect it to talk to Redis
+                    refusals.append("it went to Redis where nothing was asked of it yet")
                 except (ConnectionError, TimeoutError) as error:
                     refusals.append(f"the server went away: did the function stop it? ({error})")
                 except Exception as error:  # a check that stumbles over what it was handed

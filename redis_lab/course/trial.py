@@ -73,8 +73,11 @@ class Trial:
     def expect(self, passed: bool, claim: str, why_not: str) -> bool:
         """Note a finding; the check goes on. claim: what is right; why_not: what is wrong.
 
-        A claim that is found right again and again is one line, at its last place.
+        A claim that is found right again and again is one line, at its last place; one that was
+        found wrong stays so, with the first reason.
         """
+        if any(line.claim == claim and not line.passed for line in self.lines):
+            return bool(passed)
         self.lines = [line for line in self.lines if line.claim != claim or not line.passed]
         short = why_not if len(why_not) <= LONGEST else f"{why_not[:LONGEST]} …"
         self.lines.append(Line(claim, bool(passed), "" if passed else short))

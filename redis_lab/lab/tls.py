@@ -63,5 +63,5 @@ def make_tls_files(folder: Path, mutual: bool) -> TLSFiles:
         path = folder / name
         path.touch(mode=0o600)
         path.write_bytes(pem)
-    *paths, authority_key = (str(folder / name) for name in contents)
-    return TLSFiles(*paths, mutual=mutual, ca_key=authority_key)
+    ca, cert, key, client_cert, client_key, ca_key = (str(folder / name) for name in contents)
+    return TLSFiles(ca, cert, key, client_cert, client_key, mutual, ca_key)

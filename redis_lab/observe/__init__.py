@@ -1,8 +1,10 @@
-"""Measurement: what a client sent and what a server did, as tables. Reads; changes nothing."""
+"""Measurement: what a client sent, a server did and workers held, as tables."""
 
 from redis_lab.observe.bystander import Bystander
+from redis_lab.observe.crew import crew, held
 from redis_lab.observe.deliveries import deliveries
 from redis_lab.observe.keyspace import encodings, memory
+from redis_lab.observe.notary import Notary
 from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.recorder import Recorder
 from redis_lab.observe.server import info, latency, slowlog
@@ -12,6 +14,7 @@ from redis_lab.observe.trace import Trace, trace
 from redis_lab.observe.traffic import traffic, zipf
 
 __all__ = [
-    "Bystander", "Gap", "Probe", "Recorder", "Trace", "bench", "deliveries", "encodings", "info",
-    "latency", "longest_gap", "memory", "slots", "slowlog", "trace", "traffic", "zipf",
+    "Bystander", "Gap", "Notary", "Probe", "Recorder", "Trace", "bench", "crew", "deliveries",
+    "encodings", "held", "info", "latency", "longest_gap", "memory", "slots", "slowlog", "trace",
+    "traffic", "zipf",
 ]  # fmt: skip

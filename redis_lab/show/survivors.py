@@ -16,14 +16,21 @@ SPACE = 2.8  # squares between two parts, for the share in words
 
 
 def survivors(
-    table: pd.DataFrame, *, title: str, order: str = "first to last", ax: Axes | None = None
+    table: pd.DataFrame,
+    *,
+    title: str,
+    order: str = "first to last",
+    one: str = "key",
+    dark: str = "still there",
+    ax: Axes | None = None,
 ) -> Axes:
     """A block for each column, a square for some keys each, the darker the more of them are there.
 
     table: a row for each key, True where it is still there; a column for each cache. Its index
     names the part that a key belongs to; parts stand below each other, each with the share of its
     keys that is there. Squares go from left to right, then down, as the rows do. order: that order
-    in words. title: the finding. Raises ValueError for no keys, or not 1 to 6 columns.
+    in words. one, dark: what a row is and what True says, where they aren't keys that are still
+    there. title: the finding. Raises ValueError for no keys, or not 1 to 6 columns.
     """
     if table.empty or len(table.columns) > MOST:
         raise ValueError(f"table: one key or more, 1 to {MOST} columns")
@@ -57,8 +64,8 @@ def survivors(
         ax.tick_params(axis="y", length=0)
         ax.spines[:].set_visible(False)
         ax.grid(visible=False)
-        each = f"{keys} keys" if keys > 1 else "a key"
-        ax.set_xlabel(f"a square: {each}, {order}; dark: still there")
+        each = f"{keys} {one}s" if keys > 1 else f"a {one}"
+        ax.set_xlabel(f"a square: {each}, {order}; dark: {dark}")
         headline(ax, title)
     return ax
 
