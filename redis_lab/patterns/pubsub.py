@@ -18,7 +18,7 @@ from redis.cluster import RedisCluster
 
 from redis_lab.errors import ValueTooLarge
 from redis_lab.patterns.checks import seconds, whole
-from redis_lab.patterns.outages import FAILURES
+from redis_lab.patterns.outages import FAILURES, is_outage
 from redis_lab.patterns.scripting import Client, checked_client
 from redis_lab.patterns.subscription import Subscription
 
@@ -73,7 +73,7 @@ class Subscriber:
     for as long as it takes, at least once a second: each loss and each return is logged,
     `reconnects` counts the returns, and on_reconnect(names) is called between the last message
     before the gap and the first one after it. That is the time to read anew what the messages tell
-    about. An exception in it is logged.
+    about. If Redis is away again meanwhile, it is called again; any other exception is logged.
 
     silence: seconds without any answer after which a connection counts as lost; it asks by PING
     when nothing else comes. The client's socket timeout does not end a quiet subscription.
@@ -107,10 +107,8 @@ class Subscriber:
         if on_reconnect is not None and not callable(on_reconnect):
             raise TypeError(f"on_reconnect must be callable, not {type(on_reconnect).__name__}")
         seconds("silence", silence)
-        self.reconnects = 0
-        self._pid = os.getpid()
-        self._on_reconnect = on_reconnect
-        self._encoder = client.get_encoder()
+        self.reconnects, self._pid = 0, os.getpid()
+        self._on_reconnect, self._encoder = on_reconnect, client.get_encoder()
         self._links = [Subscription(client, group, silence) for group in _grouped(client, names)]
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
@@ -158,7 +156,7 @@ class Subscriber:
     def close(self) -> None:
         """End listen() and the background thread, wait for that thread, hang up. Twice is fine."""
         self._closed = True
-        if self._pid != os.getpid():  # the connections are the parent's, and so may the lock be
+        if self._pid != os.getpid():  # connections are the parent's, and so may the lock be
             return
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join()
@@ -200,7 +198,10 @@ class Subscriber:
         try:
             if self._on_reconnect:
                 self._on_reconnect(link.names)
-        except Exception:
+        except Exception as error:
+            if is_outage(error):
+                link.hang_up()
+                raise
             log.exception("on_reconnect failed")
 
     def _message(self, reply: list[bytes]) -> Message:

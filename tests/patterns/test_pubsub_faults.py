@@ -6,7 +6,13 @@ from contextlib import contextmanager
 
 import pytest
 from redis.backoff import ConstantBackoff
-from redis.exceptions import NoPermissionError, RedisClusterException, RedisError
+from redis.exceptions import (
+    ConnectionError,
+    NoPermissionError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
 from redis.retry import Retry
 
 import redis_lab as rl
@@ -131,6 +137,27 @@ def test_pubsub_thread_survives_failing_reconnects(caplog):
         publish_until_heard(lab, seen, "back")
         assert seen.entries[0] == "GAP"
         assert seen.entries.count("GAP") == seen.subscriber.reconnects == 1
+
+
+def test_a_callback_that_found_redis_away_is_called_again(server, r):
+    """What it was to read anew it has not read: the connection is opened again until it has."""
+    outcomes = [ConnectionError("away"), TimeoutError("slow"), None]
+    looks = []
+
+    def look(names):
+        looks.append(names)
+        if error := outcomes[len(looks) - 1]:
+            raise error
+
+    with Subscriber(r, ["news"], on_reconnect=look) as subscriber:
+        heard = []
+        subscriber.run_in_background(lambda message: heard.append(message.data))
+        cut(server, subscriber)
+        wait_until(lambda: "" if len(looks) == 3 else f"{len(looks)} looks", 20, "three looks")
+        wait_until(lambda: "" if publish(r, "news", "late") else "nobody", 20, "a subscription")
+        wait_until(lambda: "" if "late" in heard else f"{heard}", 20, "the message")
+    assert subscriber.reconnects == 3
+    assert looks == [("news",)] * 3
 
 
 def test_a_callback_that_fails_is_logged(server, r, caplog):
