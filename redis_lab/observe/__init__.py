@@ -3,7 +3,9 @@
 from redis_lab.observe.bystander import Bystander
 from redis_lab.observe.crew import crew, held
 from redis_lab.observe.deliveries import deliveries
+from redis_lab.observe.heartbeat import Heartbeat, heartbeat
 from redis_lab.observe.keyspace import encodings, memory
+from redis_lab.observe.ledger import Ledger
 from redis_lab.observe.notary import Notary
 from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.recorder import Recorder
@@ -14,7 +16,7 @@ from redis_lab.observe.trace import Trace, trace
 from redis_lab.observe.traffic import traffic, zipf
 
 __all__ = [
-    "Bystander", "Gap", "Notary", "Probe", "Recorder", "Trace", "bench", "crew", "deliveries",
-    "encodings", "held", "info", "latency", "longest_gap", "memory", "slots", "slowlog", "trace",
-    "traffic", "zipf",
+    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Recorder", "Trace", "bench",
+    "crew", "deliveries", "encodings", "heartbeat", "held", "info", "latency", "longest_gap",
+    "memory", "slots", "slowlog", "trace", "traffic", "zipf",
 ]  # fmt: skip
