@@ -150,6 +150,12 @@ def test_another_table_gives_another_title():
     assert title(show.timeline(attempts((2, 5.5)), sentinel_lab())).endswith("for 3.5 s")
 
 
+def test_a_title_of_ones_own():
+    """Where the lab was not broken at all, the caller knows the finding better."""
+    ax = show.timeline(attempts((2, 4.9)), sentinel_lab(), title="50 logins refused")
+    assert title(ax) == "50 logins refused"
+
+
 def test_an_outage_without_an_end_says_so():
     """When no success came back, the title does not pretend that it did."""
     assert title(show.timeline(attempts((2, 99)), sentinel_lab())) == (

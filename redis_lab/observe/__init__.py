@@ -1,5 +1,6 @@
 """Measurement: what a client sent, a server did and workers held, as tables."""
 
+from redis_lab.observe.access import attempts, permitted
 from redis_lab.observe.bystander import Bystander
 from redis_lab.observe.crew import crew, held
 from redis_lab.observe.deliveries import deliveries
@@ -16,7 +17,8 @@ from redis_lab.observe.trace import Trace, trace
 from redis_lab.observe.traffic import traffic, zipf
 
 __all__ = [
-    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Recorder", "Trace", "bench",
-    "crew", "deliveries", "encodings", "heartbeat", "held", "info", "latency", "longest_gap",
-    "memory", "slots", "slowlog", "trace", "traffic", "zipf",
+    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Recorder", "Trace",
+    "attempts", "bench", "crew", "deliveries", "encodings", "heartbeat", "held", "info",
+    "latency", "longest_gap", "memory", "permitted", "slots", "slowlog", "trace", "traffic",
+    "zipf",
 ]  # fmt: skip

@@ -16,9 +16,10 @@ from redis_lab.show.survivors import survivors
 from redis_lab.show.swimlanes import swimlanes
 from redis_lab.show.timeline import timeline
 from redis_lab.show.topology import topology
+from redis_lab.show.verdicts import verdicts
 
 __all__ = [
     "Dashboard", "bars", "curves", "dashboard", "grid", "latencies", "limiter", "memory", "panels",
     "places", "slots", "spread", "stream", "survivors", "swimlanes", "throughput",
-    "timeline", "topology", "use",
+    "timeline", "topology", "use", "verdicts",
 ]  # fmt: skip

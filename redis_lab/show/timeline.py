@@ -15,26 +15,33 @@ _NOUNS = {"partition": "cut", "failover": "failover command"}
 
 
 def timeline(
-    probe: Any, lab: Any, ax: Axes | None = None, *, audit: pd.DataFrame | None = None
+    probe: Any,
+    lab: Any,
+    ax: Axes | None = None,
+    *,
+    audit: pd.DataFrame | None = None,
+    title: str | None = None,
 ) -> Axes:
     """Draw what a Probe saw while `lab` was broken, from 1.5 s before the first fault.
 
     probe: a Probe, or anything with frame(); lab: a Topology, or anything with nodes and events.
     audit: a Probe's audit(); acknowledged writes that were lost then stand in the title, where
-    otherwise the longest time without a success does. x counts seconds from the first fault.
+    otherwise the longest time without a success does. title: a finding of your own. x counts
+    seconds from the first fault.
     """
     frame, seen = probe.frame(), look(lab)
     with style():
         outage = tell(frame, seen, getattr(probe, "workload", "write"), audit)
+        finding = title or outage.finding
         marks = sentinel_marks(seen, outage.zero)
         names = [*(["Sentinel"] if marks else []), f"{outage.noun}s", *seen.roles]
         if ax is None:
             height = len(seen.roles) * rows.BAR + rows.ATTEMPTS + rows.STEP * len(marks) + 0.4
             margin = max(map(text_width, names)) + 0.3
-            ax = figure(outage.finding, margin=margin, lines=height * 2.1)
+            ax = figure(finding, margin=margin, lines=height * 2.1)
         sheet = rows.Sheet(ax, outage.zero, *_window(ax, frame, seen, outage, marks))
         _draw(sheet, frame, seen, outage, rows.stairs(sheet, marks))
-        headline(ax, outage.finding)
+        headline(ax, finding)
         verb = _NOUNS.get(outage.kind, outage.kind)
         ax.set_xlabel(f"seconds since the {verb}" if verb else "seconds since the probe began")
     return ax
