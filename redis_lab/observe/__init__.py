@@ -10,6 +10,7 @@ from redis_lab.observe.ledger import Ledger
 from redis_lab.observe.notary import Notary
 from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.recorder import Recorder
+from redis_lab.observe.replication import distance, replication
 from redis_lab.observe.server import info, latency, slowlog
 from redis_lab.observe.slots import slots
 from redis_lab.observe.timing import bench
@@ -18,7 +19,7 @@ from redis_lab.observe.traffic import traffic, zipf
 
 __all__ = [
     "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Recorder", "Trace",
-    "attempts", "bench", "crew", "deliveries", "encodings", "heartbeat", "held", "info",
-    "latency", "longest_gap", "memory", "permitted", "slots", "slowlog", "trace", "traffic",
-    "zipf",
+    "attempts", "bench", "crew", "deliveries", "distance", "encodings", "heartbeat", "held",
+    "info", "latency", "longest_gap", "memory", "permitted", "replication", "slots", "slowlog",
+    "trace", "traffic", "zipf",
 ]  # fmt: skip
