@@ -15,7 +15,7 @@ def slots(lab: Any) -> pd.DataFrame:
     lab: a Topology of a cluster. node: the name of the owner, "" without one; to: the name of the
     node to which the owner is moving it slot by slot (CLUSTER SETSLOT … MIGRATING), else "";
     keys: what the owner counts in it (CLUSTER COUNTKEYSINSLOT), None if the owner doesn't answer.
-    Owners are those that the first node with an answer names. Raises RedisError if none answers.
+    Owners are those of the node that knows of most. Raises RedisError if none answers.
     """
     names = {node.internal_address: node.name for node in lab.data_nodes}
     told = {node.name: lines for node in lab.data_nodes if (lines := _members(node))}

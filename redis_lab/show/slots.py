@@ -47,14 +47,13 @@ def slots(
     with style():
         ax = ax or figure(finding, margin=1.15)
         labels = _labels(table, owners, by)
-        going = table[table.to != ""]
         room_at_right(ax, 0.25 + max(map(text_width, labels)))
         if by is None:
             _draw_owners(ax, table, owners)
         else:
             _draw_numbers(ax, table[by].astype(float).fillna(0).to_numpy())
         _draw_borders(ax, table, owners)
-        _hatch(ax, going.index)
+        _hatch(ax, table.index[table.to != ""])
         step = line() / (ax.get_window_extent().height / ax.figure.dpi)
         for at, label in enumerate(labels):
             ax.text(1.02, 1 - (at + 0.5) * step * 1.2, label, transform=ax.transAxes, va="center")

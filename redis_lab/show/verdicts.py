@@ -22,8 +22,8 @@ def verdicts(
     """A cell for each row and column that says one of two words; dark where it should not.
 
     table: True and False. wanted: what would be right, a value for each row, or a table like the
-    other; without it nothing is wrong. words: for False and True. title:
-    the finding. Raises ValueError for an empty table, or a `wanted` that has not its rows.
+    other; without it nothing is wrong. words: for False and True. title: the finding. Raises
+    ValueError for an empty table, or a `wanted` that has not its rows.
     """
     said = table.astype(bool)
     if said.empty:
