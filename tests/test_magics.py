@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from traitlets.config import Config
 
 import redis_lab as rl
 from redis_lab import magics
+from redis_lab.lab.waiting import wait_until
 from redis_lab.magics import CommandFailed
 
 pytestmark = pytest.mark.filterwarnings("ignore:`Completer.complete` is pending")
@@ -362,12 +364,22 @@ def test_a_finite_timeout_is_waited_for(impatient, command):
     assert time.monotonic() - started >= 0.4
 
 
-def test_the_stop_button_ends_a_blocking_command(cell):
+def test_the_stop_button_ends_a_blocking_command(cell, lab):
     """An interrupt ends the wait; what was shown before it stays, and the next command works."""
+
+    def stop():
+        with lab.client() as other:
+            wait_until(
+                lambda: "" if other.info("clients")["blocked_clients"] else "no", 20, "BLPOP"
+            )
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    button = threading.Thread(target=stop)
     try:
+        button.start()
         shown, raised = cell.full("%%redis\nSET a 1\nBLPOP q 60")
+        button.join()
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert isinstance(raised, KeyboardInterrupt)
