@@ -492,3 +492,13 @@ def test_stop_in_the_middle_leaves_no_server(monkeypatch, labs_left):
         judge(TICKET, slow)
     assert labs_left() == []
     assert sys.stdout is not None and not isinstance(sys.stdout, answers.Printed)
+
+
+def test_an_exercise_says_what_its_lab_is_made_of():
+    """OPTIONS reach the call that starts the lab: three primaries, no replica, a spare."""
+    found = find("resharding.grow")
+    assert found.options == {"replicas": 0, "spares": 1}
+    seen = []
+    judge(replace(found, check=lambda trial: seen.extend(trial.lab.nodes)), found.solution)
+    assert [node.name for node in seen] == ["redis-1", "redis-2", "redis-3", "redis-4"]
+    assert {node.last_role for node in seen} == {"primary"}

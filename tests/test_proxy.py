@@ -161,3 +161,34 @@ def timed(call):
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
+
+
+def test_an_impostor_hears_those_who_do_not_verify(tmp_path):
+    """With a certificate of its own it reads and passes on; who verifies tells it nothing."""
+    trustme = pytest.importorskip("trustme")
+    shown = tmp_path / "shown.pem"
+    leaf = trustme.CA().issue_cert("localhost", "127.0.0.1")
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(shown))
+    for mutual in (False, True):
+        with (
+            rl.secure(mutual=mutual, users={"desk": ">runway-22L ~* +@all"}) as lab,
+            Proxy(lab.primary, keep=10_000, certificate=str(shown)) as impostor,
+        ):
+            with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+                impostor.client().ping()
+            assert impostor.heard == b""
+            login = {"username": "desk", "password": "runway-22L"}
+            careless = impostor.client(ssl_cert_reqs="none", **login)
+            assert careless.set("passenger", "Ann") and lab.client().get("passenger") == "Ann"
+            assert b"runway-22L" in impostor.heard and b"Ann" in impostor.heard
+            impostor.swallow(cut=True)
+            with pytest.raises(redis.ConnectionError):
+                careless.incr("count")
+            assert lab.client().get("count") == "1"
+
+
+def test_a_certificate_must_be_one(lab, tmp_path):
+    """Else it is an OSError, at once."""
+    (tmp_path / "none.pem").write_text("nothing")
+    with pytest.raises(OSError):
+        Proxy(lab.primary, certificate=str(tmp_path / "none.pem"))

@@ -1,10 +1,10 @@
 """An exercise: one small module below redis_lab/course/exercises, read as data.
 
 exercises/strings/ticket.py is the exercise "strings.ticket"; the learner writes a function called
-ticket. The module has NOTEBOOK, TITLE, HINTS (three or more), WHY; SHAPE, MIN_VERSION, MODULES,
-CONFIG and SECONDS where the defaults won't do; the functions stub, solution and check(trial); and
-wrong answers that people really give, each a function wrong_… whose docstring is in the reason
-that it must be refused for.
+ticket. The module has NOTEBOOK, TITLE, HINTS (three or more), WHY; SHAPE, OPTIONS, MIN_VERSION,
+MODULES, CONFIG and SECONDS where the defaults won't do; the functions stub, solution and
+check(trial); and wrong answers that people really give, each a function wrong_… whose docstring is
+in the reason that it must be refused for.
 """
 
 import importlib
@@ -37,8 +37,8 @@ class Exercise:
     """One exercise. id: "strings.ticket"; notebook: its number, as text.
 
     hints: from gentle to plain; why: what it teaches for production, shown on success. shape,
-    config, min_version, modules: the lab that the check starts. seconds: a call's time limit.
-    wrong: wrong answers by name.
+    options (what that shape takes, as {"spares": 1}), config, min_version, modules: the lab that
+    the check starts. seconds: a call's time limit. wrong: wrong answers by name.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Exercise:
     check: Callable[[Trial], None]
     wrong: dict[str, Callable[..., Any]]
     shape: str = "standalone"
+    options: dict[str, Any] | None = None
     config: dict[str, Any] | None = None
     min_version: str = "7.0"
     modules: tuple[str, ...] = ()
@@ -101,7 +102,7 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         return Verdict(exercise, (), str(refusal))
     start = getattr(redis_lab.lab, exercise.shape)
     needs = {"min_version": exercise.min_version, "modules": exercise.modules}
-    lab = start(config=exercise.config or {}, **needs)
+    lab = start(config=exercise.config or {}, **needs, **exercise.options or {})
     with lab, _one_at_a_time, answers.quiet() as printed:
         trial = Trial(answer, lab, exercise.seconds)
         refusals = []
@@ -166,4 +167,4 @@ def of_notebook(number: str) -> list[Exercise]:
     return [exercise for exercise in map(find, ids()) if exercise.notebook == number]
 
 
-_OPTIONS = ("SHAPE", "CONFIG", "MIN_VERSION", "MODULES", "SECONDS")
+_OPTIONS = ("SHAPE", "OPTIONS", "CONFIG", "MIN_VERSION", "MODULES", "SECONDS")

@@ -6,6 +6,7 @@ reply isn't there, and the client can't tell that from a command that never arri
 
 import asyncio
 import re
+import ssl
 import threading
 import time
 from collections.abc import Coroutine
@@ -27,10 +28,15 @@ class Proxy:
     delay: seconds that each chunk of bytes takes in each direction (half a round trip). May be
     changed at any time. keep: so many of the last bytes that clients sent stay in .heard, for
     whoever wants to see what the wire shows. TLS passes as it is: the certificate must then fit
-    127.0.0.1. Raises ValueError for a node without a TCP port.
+    127.0.0.1. certificate: a PEM file of a chain and its key; with it the proxy is the impostor
+    that TLS is about: it answers clients itself, talks to the node over a connection of its own,
+    and .heard is plain text. Raises ValueError for a node without a TCP port, OSError for a file
+    that is no certificate with its key.
     """
 
-    def __init__(self, node: Node, delay: float = 0.0, keep: int = 0):
+    def __init__(
+        self, node: Node, delay: float = 0.0, keep: int = 0, certificate: str | None = None
+    ):
         if "unix_socket_path" in node._extra:
             raise ValueError(f"node: a proxy needs a TCP port, and {node.name} has none")
         if delay < 0:
@@ -41,14 +47,18 @@ class Proxy:
         self.delay = delay
         self.heard = b""
         self._keep = keep
+        self._shown = _shows(certificate) if certificate else None
+        self._dials = _dials(node) if certificate and "ssl" in node._extra else None
         self.arrivals: list[float] = []  # when each connection was accepted, unix seconds
         self.swallowed = 0  # replies lost so far
         self._lose, self._every, self._cut, self._seen = 0, 1, False, 0
         self._open: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._relay, HOST, 0, backlog=1024))
+        opening = asyncio.start_server(self._relay, HOST, 0, backlog=1024, ssl=self._shown)
+        self._server = self._call(opening)
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
 
     def __enter__(self) -> "Proxy":
@@ -67,9 +77,10 @@ class Proxy:
         The write arrives at the server; a pipeline is one write. The connection stays open and
         silent, so that the client waits for its timeout, or with `cut` is closed as soon as the
         server has answered. Setting up a connection (HELLO, AUTH, SELECT, CLIENT) isn't counted.
-        Raises ValueError for a node that speaks TLS: nobody between sees where a command begins.
+        Raises ValueError for a node that speaks TLS, unless the proxy has a certificate: nobody
+        between sees where a command begins.
         """
-        if "ssl" in self.node._extra:
+        if "ssl" in self.node._extra and not self._shown:
             raise ValueError(f"node: {self.node.name} speaks TLS, where no command can be told")
         if replies < 0 or every < 1:
             raise ValueError(f"replies: 0 or more, every: 1 or more, not {replies!r}, {every!r}")
@@ -93,6 +104,7 @@ class Proxy:
 
     async def _cancel_all(self, closing: bool = False) -> None:
         if closing:
+            self._closing = True
             self._server.close()
         while tasks := list(self._open):
             for task in tasks:
@@ -101,12 +113,15 @@ class Proxy:
         await asyncio.sleep(0)  # the transports' own last step
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closing:  # its handshake ended a moment too late
+            writer.transport.abort()
+            return
         self.arrivals.append(time.time())
         task = asyncio.current_task()
         assert task
         self._open.add(task)
         try:
-            there, back = await asyncio.open_connection(*self.node.address)
+            there, back = await asyncio.open_connection(*self.node.address, ssl=self._dials)
             try:
                 await self._carry(reader, _Line(writer), there, _Line(back))
             finally:
@@ -160,6 +175,21 @@ class Proxy:
         self._lose -= 1
         self.swallowed += 1
         return True
+
+
+def _shows(certificate: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def _dials(node: Node) -> ssl.SSLContext:
+    """How the impostor reaches the node: he doesn't care who that is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if own := node._extra.get("ssl_certfile"):
+        context.load_cert_chain(own, node._extra["ssl_keyfile"])
+    return context
 
 
 async def _end(writer: asyncio.StreamWriter) -> None:

@@ -2,6 +2,7 @@
 
 from redis_lab.observe.access import attempts, permitted
 from redis_lab.observe.bystander import Bystander
+from redis_lab.observe.certificates import certificates
 from redis_lab.observe.crew import crew, held
 from redis_lab.observe.deliveries import deliveries
 from redis_lab.observe.heartbeat import Heartbeat, heartbeat
@@ -12,14 +13,18 @@ from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.recorder import Recorder
 from redis_lab.observe.replication import distance, replication
 from redis_lab.observe.server import info, latency, slowlog
+from redis_lab.observe.shards import ShardProbe
 from redis_lab.observe.slots import slots
+from redis_lab.observe.suspicion import Suspicions, elections
 from redis_lab.observe.timing import bench
 from redis_lab.observe.trace import Trace, trace
 from redis_lab.observe.traffic import traffic, zipf
+from redis_lab.observe.writer import Writer, growth
 
 __all__ = [
-    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Recorder", "Trace",
-    "attempts", "bench", "crew", "deliveries", "distance", "encodings", "heartbeat", "held",
-    "info", "latency", "longest_gap", "memory", "permitted", "replication", "slots", "slowlog",
-    "trace", "traffic", "zipf",
+    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Recorder", "ShardProbe",
+    "Suspicions", "Trace", "Writer", "attempts", "bench", "certificates", "crew", "deliveries",
+    "distance", "elections", "encodings", "growth", "heartbeat", "held", "info", "latency",
+    "longest_gap", "memory", "permitted", "replication", "slots", "slowlog", "trace", "traffic",
+    "zipf",
 ]  # fmt: skip

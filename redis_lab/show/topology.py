@@ -18,7 +18,8 @@ def topology(lab: Any, ax: Axes | None = None) -> Axes:
 
     lab: a Topology, or anything with shape and nodes (name, role, alive, port). An arrow is the
     stream of writes from a primary to a replica, drawn where the node's primary is known
-    (primary_name or primary_address) or can only be one; dashes are what Sentinels watch.
+    (primary_name or primary_address) or can only be one; dashes are what Sentinels watch, none
+    across a partition.
     """
     nodes = list(lab.nodes)
     roles = {node.name: node.role for node in nodes}
@@ -42,6 +43,8 @@ def topology(lab: Any, ax: Axes | None = None) -> Axes:
         up = [name for name in roles if states[name] != "down"]
         for sentinel in (name for name in up if roles[name] == "sentinel"):
             for primary in (name for name in up if roles[name] == "primary"):
+                if (states[sentinel] == "cut off") != (states[primary] == "cut off"):
+                    continue  # on two sides of a partition
                 _watch(ax, places[sentinel], places[primary], size[1] / 2)
         for node in nodes:
             _card(ax, places[node.name], size, node, roles[node.name], states[node.name])
