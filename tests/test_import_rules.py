@@ -17,11 +17,12 @@ ARROWS = {
     "errors": set(),
     "replies": set(),
     "patterns": set(),
+    "board": {"patterns"},
     "lab": set(),
     "observe": set(),
     "data": set(),
     "show": {"observe", "lab"},
-    "course": {"patterns", "observe", "show", "lab", "data"},
+    "course": {"board", "patterns", "observe", "show", "lab", "data"},
     "magics": {"lab", "observe", "replies"},
 }
 ALL = {*ARROWS, "cli"}

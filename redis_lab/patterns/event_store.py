@@ -33,6 +33,7 @@ State = TypeVar("State")
 class EventStore:
     """Events of many aggregates, appended under optimistic concurrency.
 
+    stream: the key of the stream of all events, for a StreamWorker; event.of_all reads its entries.
     max_bytes: of one event's data, or one state, as JSON; ValueTooLarge above it. Both must be what
     JSON gives back unchanged: TypeError for keys that aren't str, tuples and the like, ValueError
     for NaN, infinity and what contains itself.
@@ -54,7 +55,7 @@ class EventStore:
         self._client = checked_client(client)
         self._namespace = namespace
         self._max_bytes = whole("max_bytes", max_bytes)
-        self._all = f"{prefix}:all"
+        self.stream = f"{prefix}:all"
         self._versions = f"{prefix}:versions"
         self._streams = f"{prefix}:aggregate:"
         self._snapshots = f"{prefix}:snapshot:"
@@ -73,7 +74,7 @@ class EventStore:
         expected: Any = ""
         if expected_version is not None:
             expected = whole("expected_version", expected_version, least=0)
-        keys = [key, self._all, self._versions]
+        keys = [key, self.stream, self._versions]
         arguments = [aggregate_id, event_type, document, expected]
         version, *written = _append(self._client, keys, arguments)
         if not written:
@@ -87,7 +88,7 @@ class EventStore:
 
     def all_events(self, after: str | None = None) -> Iterator[Event]:
         """Every event of the namespace after that Event.id, oldest first, up to now."""
-        return map(of_all, self._pages(self._all, position(after)))
+        return map(of_all, self._pages(self.stream, position(after)))
 
     def subscribe(
         self, after: str | None = None, stop: threading.Event | None = None
@@ -173,9 +174,9 @@ class EventStore:
         client, route = self._client, {}
         if isinstance(client, RedisCluster):
             # Left to itself it asks its default node, dead or alive, which word of XREAD is the key
-            route["target_nodes"] = client.get_node_from_key(self._all)
+            route["target_nodes"] = client.get_node_from_key(self.stream)
         block = max(1, round(longest_block(client) * 1000))
-        command = ("XREAD", "COUNT", _PAGE, "BLOCK", block, "STREAMS", self._all, last)
+        command = ("XREAD", "COUNT", _PAGE, "BLOCK", block, "STREAMS", self.stream, last)
         reply: Any = client.execute_command(*command, **route)
         if isinstance(reply, dict):  # protocol 3
             return [entry for pages in reply.values() for page in pages for entry in page]

@@ -61,6 +61,14 @@ class Leaderboard:
         """
         return self._put(member, "by", by, "add")
 
+    def increment_in(self, pipeline: Any, member: str, by: float) -> None:
+        """Queue increment() in the caller's pipeline, such as the transaction of a StreamWorker.
+
+        Its reply there: the score as text, None where it would be 2^53 or more and stayed. On a
+        Cluster all that the transaction writes must be in the slot of the board, {name}.
+        """
+        _PUT(pipeline, self._keys, self._arguments(member, "by", by, "add"))
+
     def top(self, n: int) -> list[Entry]:
         """The best n."""
         return self.page(1, whole("n", n))
@@ -100,14 +108,17 @@ class Leaderboard:
         return f"<Leaderboard {self.name!r}, ties: {self.ties}>"
 
     def _put(self, member: str, argument: str, value: float, how: str) -> float:
-        if abs(number(argument, value)) > LARGEST:
-            raise ValueError(f"{argument} must be below 2^53 in magnitude, not {value}")
-        reply = _PUT(self.client, self._keys, (_checked(member), value, how, LARGEST))
+        reply = _PUT(self.client, self._keys, self._arguments(member, argument, value, how))
         if reply is None:
             raise ValueError(
                 f"{argument} must leave the score below 2^53 in magnitude, and {value} would not"
             )
         return float(reply)
+
+    def _arguments(self, member: str, argument: str, value: float, how: str) -> tuple[Any, ...]:
+        if abs(number(argument, value)) > LARGEST:
+            raise ValueError(f"{argument} must be below 2^53 in magnitude, not {value}")
+        return _checked(member), value, how, LARGEST
 
     def _entries(self, first: int, found: Iterable[tuple[Any, Any]]) -> list[Entry]:
         return [

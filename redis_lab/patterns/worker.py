@@ -143,7 +143,7 @@ class StreamWorker:
         return self._group.pending()
 
     def lag(self) -> int:
-        """Entries of the stream that were not delivered to the group yet."""
+        """Entries not delivered to the group yet, counted up to 10,000; beyond, as XINFO says."""
         return self._group.lag()
 
     def __repr__(self) -> str:

@@ -13,7 +13,8 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 import redis_lab as rl
 from redis_lab import ValueTooLarge, VersionConflict
 from redis_lab.lab.waiting import wait_until
-from redis_lab.patterns import Event, EventStore, event_store
+from redis_lab.patterns import Event, EventStore, StreamWorker, event_store
+from redis_lab.patterns.event import of_all
 
 
 @pytest.fixture
@@ -515,3 +516,12 @@ def test_a_replica_refuses_and_reads():
         with pytest.raises(ReadOnlyError):
             replica.append("o-1", "paid", 2)
         assert list(replica.all_events()) == [event]
+
+
+def test_its_stream_can_be_given_to_a_worker(r):
+    """The key of the stream of all events, whose entries of_all reads."""
+    store = EventStore(r, "orders")
+    event = store.append("o-1", "placed", {"by": "ann"})
+    seen = []
+    worker = StreamWorker(r, store.stream, "group", "one", lambda *entry: seen.append(of_all(entry)))
+    assert worker.run_once() == 1 and seen == [event]

@@ -51,6 +51,17 @@ def test_the_highest_score_ranks_first(board):
     assert board.increment("eve", -0.5) == -0.5 and board.rank("eve").rank == 5
 
 
+def test_an_increment_is_one_of_a_transactions_commands(board, client):
+    """Queued, it happens with the rest of the caller's transaction or not at all."""
+    pipe = client.pipeline(transaction=True)
+    board.increment_in(pipe, "ann", 2)
+    pipe.set("{game}:counted", 1)
+    assert board.rank("ann") is None
+    assert float(pipe.execute()[0]) == 2 and board.top(5) == [Entry("ann", 2, 1)]
+    with pytest.raises(ValueError, match="by must be below 2\\^53"):
+        board.increment_in(pipe, "ann", 2**53)
+
+
 def test_nobody_on_an_empty_board(board):
     """Unknown members and empty boards are None or empty lists, and leave no keys."""
     assert board.rank("ann") is None

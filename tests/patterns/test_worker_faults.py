@@ -356,3 +356,33 @@ def test_a_replica_is_refused():
     """A client of a read-only replica gets the server's own error."""
     with rl.replicated(replicas=1) as lab, pytest.raises(redis.ReadOnlyError):
         StreamWorker(lab.replicas[0].client(), STREAM, "g", "c", print)
+
+
+def test_the_lag_is_right_after_failovers():
+    """A replica of before 7.4 isn't told how many entries a group has read, and reckons wrongly."""
+    with rl.replicated(replicas=1) as lab:
+        for _ in range(3):
+            client = lab.client()
+            worker = StreamWorker(client, STREAM, "g", "c", lambda entry_id, fields: None, batch=30)
+            while worker.run_once():
+                pass
+            assert worker.lag() == 0
+            for n in range(100):
+                client.xadd(STREAM, {"n": n})
+            assert (worker.lag(), worker.run_once(), worker.lag()) == (100, 30, 70)
+            assert client.wait(1, 10_000) == 1
+            lab.failover()
+
+
+def test_a_long_lag_is_what_xinfo_says(client):
+    """Beyond 10,000 it is not counted, unless XINFO doesn't know."""
+    worker = StreamWorker(client, STREAM, "g", "c", lambda entry_id, fields: None, batch=1)
+    ids = []
+    for _ in range(3):
+        with client.pipeline(transaction=False) as pipe:
+            for n in range(5000):
+                pipe.xadd(STREAM, {"n": n})
+            ids += pipe.execute()
+    assert worker.lag() == 15_000
+    client.xdel(STREAM, ids[7000])
+    assert worker.lag() == 14_999

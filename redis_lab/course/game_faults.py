@@ -1,0 +1,87 @@
+"""The faults of a game day: each strikes, waits for what must follow, and mends."""
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from redis_lab.errors import LabUnavailable
+from redis_lab.lab import Node
+from redis_lab.lab.shapes import PEER
+from redis_lab.lab.waiting import wait_until
+
+if TYPE_CHECKING:
+    from redis_lab.course.game_day import GameDay
+
+PATIENCE = 30.0
+
+
+def killed(day: "GameDay") -> None:
+    """A primary dies, and comes back as a replica."""
+    victim = day.chance.choice(day.lab.primaries)
+    day.lab.kill(victim)
+    _replaced(day, victim)
+    _mend(day, victim)
+
+
+def frozen(day: "GameDay") -> None:
+    """A primary stands still until it is replaced, then goes on as if nothing had been."""
+    victim = day.chance.choice(day.lab.primaries)
+    day.lab.pause(victim)
+    _replaced(day, victim)
+    day.lab.resume(victim)
+    day.lab.wait_healthy(PATIENCE)
+
+
+def behind(day: "GameDay") -> None:
+    """The replicas of a primary lose their link to it, the desks go on; then the primary dies."""
+    victim = day.chance.choice(day.lab.primaries)
+    for replica in replicas_of(day, victim):
+        user = f"{PEER}{replica.name}"
+        victim.tell("ACL", "SETUSER", user, "off")
+        victim.tell("CLIENT", "KILL", "USER", user)
+    day.calm(8)
+    day.lab.kill(victim)
+    _replaced(day, victim)
+    _mend(day, victim)
+
+
+def orphaned(day: "GameDay") -> None:
+    """A projector is killed while it has bookings in its hands."""
+    day.crew.kill_at_work("A", day.boards)
+    day.crew.start("A")
+
+
+def forgotten(day: "GameDay") -> None:
+    """All that is cached is gone."""
+    for board in day.boards:
+        board.forget()
+    day.calm(8)
+
+
+FAULTS = {
+    "a primary is killed": killed,
+    "a primary is frozen": frozen,
+    "replicas fall behind, the primary dies": behind,
+    "a projector is killed at work": orphaned,
+    "the cache is emptied": forgotten,
+}
+
+
+def replicas_of(day: "GameDay", primary: Node) -> list[Node]:
+    """Those that follow it now."""
+    address = primary.internal_address
+    roles = {node: node.ask("ROLE") for node in day.lab.replicas}
+    return [node for node, role in roles.items() if (role[1], int(role[2])) == address]
+
+
+def _replaced(day: "GameDay", victim: Node) -> None:
+    def still() -> str:
+        with contextlib.suppress(LabUnavailable):
+            return f"{victim.name} is a primary" if victim in day.lab.primaries else ""
+        return "no primary"
+
+    wait_until(still, PATIENCE, f"{victim.name} is replaced")
+
+
+def _mend(day: "GameDay", victim: Node) -> None:
+    day.lab.restart(victim)
+    day.lab.wait_healthy(PATIENCE)

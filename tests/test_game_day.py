@@ -1,0 +1,46 @@
+"""The capstone's game day: the load, the faults in a hidden order, and a bill that is true."""
+
+import pytest
+
+import redis_lab as rl
+from redis_lab.board import Board
+from redis_lab.course.game_day import AIRPORTS, GameDay
+from redis_lab.course.game_faults import FAULTS
+
+BEHIND, ORPHANED = "replicas fall behind, the primary dies", "a projector is killed at work"
+
+
+@pytest.mark.parametrize("shape", ["sentinel", "cluster"])
+def test_what_the_replicas_had_not_heard_is_on_the_bill(shape):
+    """Promised seats are gone and sold again; what the projectors count is right all the same."""
+    with getattr(rl, shape)(config={"appendonly": "yes"}) as lab:
+        day = GameDay(
+            lab, Board, seed=3, faults={name: FAULTS[name] for name in (BEHIND, ORPHANED)}
+        )
+        bill = day.run().bill()
+        assert sorted(name for name, *_ in day.happened) == [ORPHANED, BEHIND]
+        assert bill["lost"] > 0 and bill["promised"] > bill["lost"]
+        assert bill["counted wrongly"] == 0
+        assert 0 < bill["bookings, %"] < 100 and bill["bookings, p99 ms"] > 0
+        timeline = day.timeline()
+        assert list(timeline) == ["at", "looks_percent", "bookings_percent", "waiting"]
+        assert timeline.bookings_percent.min() < 100 and set(day.frame("looks").airport) == {
+            *AIRPORTS
+        }
+        assert list(day.marks(named=False).values()) == ["1", "2"]
+
+
+def test_a_quiet_day_costs_nothing():
+    """Without a fault nothing is lost, sold twice, or charged for no seat."""
+    with rl.sentinel() as lab:
+        bill = GameDay(lab, Board, seed=1, faults={}).run().bill()
+    assert bill["promised"] > 0
+    assert not bill[["lost", "sold twice", "charged, no seat", "counted wrongly"]].any()
+
+
+def test_a_seed_is_an_order():
+    """The same seed gives the same order, and not every seed gives that one."""
+    with rl.sentinel() as lab:
+        orders = [tuple(GameDay(lab, seed=seed).order) for seed in (1, 1, 2, 3, 4)]
+    assert orders[0] == orders[1] and len(set(orders)) > 1
+    assert all(sorted(order) == sorted(FAULTS) for order in orders)
