@@ -1,5 +1,7 @@
 """show.bars says in words what it draws."""
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import pandas as pd
 import pytest
@@ -22,6 +24,19 @@ def test_the_numbers_follow_the_table():
     """Another measurement gives another label: nothing is drawn from memory."""
     ax = show.bars(MEASURED * 2, "ms", title="Slower")
     assert ax.texts[0].get_text() == "1,624"
+
+
+@pytest.mark.parametrize("most", [3.2, 95, 9_400, 180_400, 1_234_567])
+def test_the_numbers_at_the_axis_do_not_touch(most):
+    """Long numbers get fewer ticks: 100,000 and 125,000 once stood in each other."""
+    ax = show.bars(pd.Series({"as shipped": most, "counted after WAIT 2": 0}), "n", title="One")
+    ax.figure.canvas.draw()
+    within = [
+        tick for tick in ax.get_xticklabels() if 0 <= tick.get_position()[0] <= ax.get_xlim()[1]
+    ]
+    boxes = [tick.get_window_extent() for tick in within]
+    assert len(boxes) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_a_highlight_leaves_the_others_grey():

@@ -2,11 +2,13 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import redis
 
 import redis_lab as rl
+from redis_lab.lab import slots
 from redis_lab.lab.waiting import wait_until
 
 START = {
@@ -561,6 +563,26 @@ def test_slots_without_an_owner_are_told(lab):
     lab.restart(replica)
     lab.wait_healthy(PATIENCE)
     assert lab.client().set("key:1", "1") and primary in lab.primaries
+
+
+def test_a_replica_of_a_replica_is_told_by_name():
+    """What Redis leaves behind after some failovers is named, with the command that mends it."""
+    lines = (
+        "a1 127.0.0.1:7001@17001 myself,slave a4 0 1 10 connected\n"
+        "a4 127.0.0.1:7004@17004 master - 0 1 10 connected 0-16383\n"
+        "a7 127.0.0.1:7007@17007 slave {} 0 1 10 connected\n"
+    )
+    nodes = [
+        SimpleNamespace(name=f"redis-{n}", internal_address=("127.0.0.1", 7000 + n))
+        for n in (1, 4, 7)
+    ]
+    for copied, said in (("a4", ""), ("a1", "redis-7 copies redis-1, a replica itself")):
+        asked = SimpleNamespace(
+            internal_host="127.0.0.1", ask=lambda *_, to=copied: lines.format(to)
+        )
+        told = slots.copy_of_a_copy(slots.cluster_view(asked), nodes)
+        assert told.startswith(said) and bool(told) == bool(said)
+    assert "CLUSTER REPLICATE a4 on redis-7" in told
 
 
 @on("cluster")

@@ -96,6 +96,12 @@ def test_panels_draw_each_quantity_in_its_unit():
     assert drawn[0].collections and drawn[0].figure.axes[0].get_title() == "Gone for a second"
 
 
+def test_panels_of_a_part_keep_the_seconds_of_the_whole():
+    """zero: what is drawn from the 101st second on begins at 1, if the 100th is zero."""
+    panel = show.panels(FRAME.iloc[1:], title="A part", marks={101.5: "kill"}, zero=100.0)[0]
+    assert panel.get_xlim() == (1, 3) and panel.lines[1].get_xdata()[0] == 1.5
+
+
 @pytest.mark.parametrize(
     "frame", [FRAME.drop(columns="at"), FRAME.iloc[:0], FRAME[["at", "error"]]]
 )

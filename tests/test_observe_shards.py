@@ -1,6 +1,8 @@
 """observe.ShardProbe, Suspicions and elections on a real cluster that loses a primary."""
 
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +49,16 @@ def test_errors_of_a_quiet_probe_are_an_empty_table():
     quiet._log.append((0, 1.0, 1.0, 1.1, True, None, quiet.keys[0]))
     probe.probes = {"redis-1": quiet}
     assert probe.errors().shape == (1, 0)
+
+
+def test_shards_are_waited_for_at_the_same_time():
+    """No shard's count begins when another's is through."""
+    together = threading.Barrier(3)
+    probe = observe.ShardProbe.__new__(observe.ShardProbe)
+    each = SimpleNamespace(wait=lambda served, timeout: together.wait(timeout))
+    probe.probes = {f"redis-{number}": each for number in (1, 2, 3)}
+    probe.wait(1, timeout=10)
+    assert not together.broken
 
 
 def test_all_survivors_hold_the_dead_node_to_be_dead(lost):

@@ -57,6 +57,17 @@ print(len(catalogue.notebooks()), sorted(p.name for p in pathlib.Path("work").gl
     assert first == "00_start_here.ipynb"
 
 
+def test_the_wheel_carries_the_recorded_incident(installed, tmp_path):
+    """What notebook 72 reads is installed with the package, as the flights are."""
+    code = """
+import redis_lab
+from redis_lab import data
+assert "wheel" in redis_lab.__file__, redis_lab.__file__
+print(len(data.incident()) > 500, len(data.incident_truth()) > 5)
+"""
+    assert run(installed, code, tmp_path).split() == ["True", "True"]
+
+
 def test_a_notebook_runs_from_the_wheel(installed, tmp_path):
     """A notebook of the learner's copy runs to its end with what the wheel brought."""
     code = """

@@ -18,7 +18,9 @@ import pandas as pd
 
 from redis_lab.data.origin import Origin
 
-__all__ = ["Origin", "airlines", "airports", "flights", "planes", "weather"]
+__all__ = [
+    "Origin", "airlines", "airports", "flights", "incident", "incident_truth", "planes", "weather",
+]  # fmt: skip
 
 # Text is text, not a category: a category still lists the carriers that a filter has removed.
 # Columns with gaps take nullable types: a delay stays 2, where a float column makes it 2.0.
@@ -30,6 +32,8 @@ _NULLABLE = {
     | dict.fromkeys(("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"), "Int64"),
     "planes.csv.xz": {"tailnum": "string", "year": "Int64", "speed": "Int64"},
     "weather.csv.xz": {"wind_dir": "Int64"},
+    "incident.csv.xz": {},
+    "incident_truth.csv": {},
 }
 
 
@@ -85,11 +89,30 @@ def weather() -> pd.DataFrame:
     return _table("weather.csv.xz").copy()
 
 
+def incident() -> pd.DataFrame:
+    """Two recorded runs of a server under load, `run` "quiet" and "incident": two samples a second.
+
+    `at` counts seconds from the begin of its run; `error` is "" where the server answered. Then
+    come INFO's counters and levels as they were told, `…_calls` and `…_usec` of commands,
+    `…_clients` and `…_waiting_bytes` (omem) by client name, and what readers felt, as
+    observe.suffered has it: `pages_s`, `late_percent` (over 50 ms, or failed), `p99_ms`,
+    `failed_s`. tests/record_incident.py made it; incident_truth() tells what was done when.
+    """
+    return _table("incident.csv.xz").copy()
+
+
+def incident_truth() -> pd.DataFrame:
+    """What was done to the server of incident(), and when: `run`, `at` (its seconds), `what`."""
+    return _table("incident_truth.csv").copy()
+
+
 @cache
 def _table(file: str) -> pd.DataFrame:
     with (files(__name__) / file).open("rb") as stream:
         packed = "xz" if file.endswith(".xz") else None
         frame = pd.read_csv(stream, compression=packed, dtype=_NULLABLE[file])
+    if "error" in frame:
+        frame["error"] = frame["error"].fillna("")
     if "time_hour" in frame:
         frame["time_hour"] = pd.to_datetime(frame["time_hour"]).astype("datetime64[s, UTC]")
     return _scheduled(frame) if "sched_dep_time" in frame else frame

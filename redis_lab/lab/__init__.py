@@ -39,7 +39,8 @@ class Options(TypedDict, total=False):
     config: redis.conf directives for all data nodes, by name; min_version: the oldest server that
     will do; modules: of json, search, bloom, timeseries, vectorset; backend: "process" or "docker"
     (default: REDIS_LAB_BACKEND, else process); detached: the lab outlives this process, until
-    `redis-lab down`.
+    `redis-lab down`; server: the redis-server to run, of redis_lab.lab.servers.at_hand() or by its
+    path, in place of the newest that will do (processes only).
     """
 
     config: dict[str, Any]
@@ -47,6 +48,7 @@ class Options(TypedDict, total=False):
     modules: Sequence[str]
     backend: str
     detached: bool
+    server: servers.Server | str | None
 
 
 def standalone(**options: Unpack[Options]) -> Topology:
@@ -148,7 +150,8 @@ def _start(
     detached = options.get("detached", False)
     try:
         min_version = options.get("min_version", servers.OLDEST)
-        runner, server = backends.runner(backend, shape, min_version, modules)
+        wanted = options.get("server")
+        runner, server = backends.runner(backend, shape, min_version, modules, wanted)
         if not detached:
             _watch_over_this_process()
         guard.sweep()

@@ -31,15 +31,26 @@ def servers_here() -> list[servers.Server]:
     return sorted(here, key=lambda server: servers.numbers(server.version), reverse=True)
 
 
-def runner(backend: str, shape: shapes.Shape, min_version: str, modules: Sequence[str]) -> Any:
+def runner(
+    backend: str,
+    shape: shapes.Shape,
+    min_version: str,
+    modules: Sequence[str],
+    server: servers.Server | str | None = None,
+) -> Any:
     """What starts and breaks the servers of a new lab, and the server that they will be."""
     if backend == "docker":
+        if server is not None:
+            raise ValueError("server: of processes only; in containers it is the image's")
         from redis_lab.lab import engine
         from redis_lab.lab.compose import Containers
 
-        server = engine.find_image(min_version, modules)
-        return Containers(secrets.token_hex(6), server, shape.name), server
+        image = engine.find_image(min_version, modules)
+        return Containers(secrets.token_hex(6), image, shape.name), image
     from redis_lab.lab.processes import Processes
 
-    server = servers.find_server(min_version, modules, shape.tls)
+    if server is None:
+        server = servers.find_server(min_version, modules, shape.tls)
+    else:
+        server = servers.chosen(server, min_version, modules, shape.tls)
     return Processes(secrets.token_hex(6), server, modules), server

@@ -28,6 +28,7 @@ from redis_lab.lab.starting import (
     HOST,
     START_TIMEOUT,
     InvalidConfig,
+    ask_to_end,
     complaint,
     free_port,
     make_folder,
@@ -109,7 +110,9 @@ class Containers:
         """SIGTERM where it runs, then start it again on its port and data."""
         if node.paused:
             self._order("unpause", node)
-        self._order("stop", node, timeout=int(START_TIMEOUT))
+        if self._runs(node, 0.0):
+            term = partial(self._order, "kill", node, signal="SIGTERM")
+            ask_to_end(term, partial(self._runs, node, 0.0), node)
         node.hang_up()
         self._order("start", node)
         if node.cut_off:

@@ -12,6 +12,7 @@ from redis_lab.errors import LabUnavailable
 from redis_lab.lab import formation, health
 from redis_lab.lab.node import Node
 from redis_lab.lab.partition import separate
+from redis_lab.lab.servers import Server, chosen
 from redis_lab.lab.shapes import SERVICE
 from redis_lab.lab.waiting import wait_until
 
@@ -58,10 +59,17 @@ def resume(lab: "Topology", node: Node) -> None:
     reunite(lab, [node])
 
 
-def restart(lab: "Topology", node: Node) -> None:
+def restart(lab: "Topology", node: Node, server: Server | str | None = None) -> None:
     require_own(lab)
-    lab._record("restart", node)
-    lab._runner.restart(node)
+    if server is None:
+        lab._record("restart", node)
+        lab._runner.restart(node)
+    elif lab._runner.backend != "process":
+        raise ValueError("server: of processes only; in containers it is the image's")
+    else:
+        other = chosen(server, "0")
+        lab._record("restart", node, f"as {other.name} {other.version}")
+        lab._runner.restart(node, other)
     if node.last_role == "sentinel":
         formation.set_periods([node], formation.calm(lab._shape))
     lab._note(url=lab.url, cli=lab.cli())

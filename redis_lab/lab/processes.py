@@ -27,6 +27,7 @@ from redis_lab.lab.starting import (
     START_TIMEOUT,
     TOOL_TIMEOUT,
     InvalidConfig,
+    ask_to_end,
     complaint,
     free_port,
     make_folder,
@@ -48,6 +49,7 @@ class Processes:
         self.folder = Path(tempfile.gettempdir(), f"{guard.PREFIX}{lab_id}")
         self.tls: TLSFiles | None = None
         self._load = [path for module, path in server.module_files if module in modules]
+        self._servers: dict[str, Server] = {}  # of nodes that were restarted with another one
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._log_starts: dict[str, int] = {}
         self._pid = os.getpid()
@@ -83,22 +85,24 @@ class Processes:
         """SIGCONT."""
         self._signal(node, signal.SIGCONT)
 
-    def restart(self, node: Node) -> None:
-        """SIGTERM where it runs, then start it again on its port and data."""
+    def restart(self, node: Node, server: Server | None = None) -> None:
+        """SIGTERM where it runs, then start it (or that server) again on its port and data."""
+        if server:
+            self._servers[node.name] = server
         if node.alive:
             self._signal(node, signal.SIGCONT)
-            self._signal(node, signal.SIGTERM)
-            self._wait_gone(node, START_TIMEOUT)
+            ask_to_end(lambda: self._signal(node, signal.SIGTERM), lambda: self._runs(node), node)
         node.hang_up()
         self._spawn(node)
         self._check(node)
 
     def tool(self, node: Node, program: str, arguments: Sequence[str]) -> str:
         """The program beside the server, or the server under the name that makes it the program."""
-        beside = Path(shutil.which(self.server.path) or self.server.path).with_name(program)
+        server = self._servers.get(node.name, self.server)
+        beside = Path(shutil.which(server.path) or server.path).with_name(program)
         done = subprocess.run(
             [program, *arguments],
-            executable=beside if beside.is_file() else self.server.path,
+            executable=beside if beside.is_file() else server.path,
             cwd=node.folder,
             input="y\n",
             stdout=subprocess.PIPE,
@@ -146,7 +150,8 @@ class Processes:
 
     def _spawn(self, node: Node) -> None:
         folder = self.folder / node.name
-        command = [self.server.path, "./redis.conf"]
+        server = self._servers.get(node.name, self.server)
+        command = [server.path, "./redis.conf"]
         command += ["--sentinel"] if node.last_role == "sentinel" else []
         try:
             with (folder / "redis.log").open("ab") as log:
@@ -162,7 +167,7 @@ class Processes:
                     umask=0o077,
                 )
         except OSError as error:
-            raise LabUnavailable(f"{self.server.path} can't be started: {error}") from error
+            raise LabUnavailable(f"{server.path} can't be started: {error}") from error
         self._children[node.name] = child
         node.pid, node.paused = child.pid, False
 
@@ -203,7 +208,8 @@ class Processes:
             )
         words, fatal = complaint(said)
         last = words or said.strip() or "nothing. Is there room in TMPDIR?"
-        text = f"{node.name} did not start; {self.server} says: {last}"
+        server = self._servers.get(node.name, self.server)
+        text = f"{node.name} did not start; {server} says: {last}"
         return (InvalidConfig if fatal else LabUnavailable)(text)
 
     def _signal(self, node: Node, number: int) -> None:

@@ -1,7 +1,8 @@
 """Which redis-server is here, and what it can do.
 
 A server is chosen by its abilities, never by its version alone: the newest is useless for TLS when
-it was built without. REDIS_LAB_SERVER, when set, is the only candidate.
+it was built without. REDIS_LAB_SERVER, when set, is the only candidate. REDIS_LAB_SERVERS names
+further ones, with : between them: they run only where a lab is told to, by server=.
 """
 
 import os
@@ -107,6 +108,34 @@ def require_known(modules: Sequence[str]) -> None:
     """Raise ValueError for a name that is no module's."""
     if unknown := sorted(set(modules) - set(MODULES)):
         raise ValueError(f"modules: {', '.join(unknown)} unknown; there are {', '.join(MODULES)}")
+
+
+def chosen(
+    server: str | Server, min_version: str, modules: Sequence[str] = (), tls: bool = False
+) -> Server:
+    """The server that a caller names, by its path or as it is in at_hand().
+
+    Raises LabUnavailable where it is no redis-server or lacks what is asked for.
+    """
+    require_known(modules)
+    if not isinstance(server, Server):
+        if not (path := shutil.which(server)):
+            raise LabUnavailable(f"server: {server!r} is no program that can be run")
+        server = _inspected(path)
+    if lack := server.lacks(min_version, modules, tls):
+        raise LabUnavailable(f"{server} {lack}")
+    return server
+
+
+def at_hand() -> list[Server]:
+    """The servers of PATH and REDIS_LAB_SERVERS, the oldest first, one of each name and version.
+
+    Raises LabUnavailable for a path in REDIS_LAB_SERVERS that is no redis-server.
+    """
+    named = os.environ.get("REDIS_LAB_SERVERS", "").split(os.pathsep)
+    here = [*candidates(), *(chosen(path, "0") for path in named if path)]
+    by_version = {(server.name, server.version): server for server in reversed(here)}
+    return sorted(by_version.values(), key=lambda server: numbers(server.version))
 
 
 def candidates() -> list[Server]:

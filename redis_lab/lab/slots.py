@@ -125,6 +125,8 @@ def cluster_agrees(nodes: Sequence[Node]) -> str:
         covered = sum(last - first + 1 for first, last in slots)
         if covered != SLOTS:
             return f"{SLOTS - covered} slots have no primary in service"
+        if chained := copy_of_a_copy(first, serving):
+            return chained
         replicas = {m.address for m in first.members.values() if m.primary_id != "-"}
         wanted = {node.internal_address for node in serving} & replicas
         for node in serving:
@@ -136,6 +138,25 @@ def cluster_agrees(nodes: Sequence[Node]) -> str:
                 return f"{node.name} lists {len(listed)} of {len(wanted)} replicas in CLUSTER SLOTS"
     except (RedisError, IndexError) as error:
         return str(error)
+    return ""
+
+
+def copy_of_a_copy(view: View, nodes: Iterable[Node]) -> str:
+    """Which replica copies a replica, and what mends it; empty if none does.
+
+    For a moment after a failover that is the rule. Up to Redis 8.10 it may last: a sibling of the
+    replica that took over stays with the old primary, can't be elected, and is in no CLUSTER SLOTS
+    (redis/redis#15472).
+    """
+    names = {node.internal_address: node.name for node in nodes}
+    for member in view.members.values():
+        its = view.members.get(member.primary_id)
+        if its and its.primary_id != "-" and not member.gone:
+            name = names.get(member.address, member.id)
+            return (
+                f"{name} copies {names.get(its.address, its.id)}, a replica itself; where that "
+                f"lasts (redis/redis#15472), CLUSTER REPLICATE {its.primary_id} on {name} ends it"
+            )
     return ""
 
 

@@ -1,11 +1,15 @@
 """What every runner needs to start a server: a folder, a free port, the server's last words."""
 
+import contextlib
 import random
 import re
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from redis_lab.errors import LabUnavailable
+from redis_lab.lab.node import Node
 from redis_lab.lab.tls import TLSFiles, make_tls_files
 
 HOST = "127.0.0.1"
@@ -13,6 +17,7 @@ HOST = "127.0.0.1"
 PORTS = range(10_000, 32_000)
 START_TIMEOUT = 15.0
 TOOL_TIMEOUT = 60.0
+_ASK_AGAIN = 0.5
 
 
 class InvalidConfig(LabUnavailable, ValueError):
@@ -41,6 +46,22 @@ def make_folder(folder: Path, tls: bool, mutual: bool) -> TLSFiles | None:
     except OSError as error:
         why = f"{folder.parent}: {error.strerror}. Set TMPDIR to a folder with room."
         raise LabUnavailable(f"the lab's folder can't be made in {why}") from error
+
+
+def ask_to_end(ask: Callable[[], object], runs: Callable[[], bool], node: Node) -> None:
+    """ask() by SIGTERM until it no longer runs.
+
+    Once is not enough: a server that is writing its first append-only file refuses, and forgets.
+    """
+    end, again = time.monotonic() + START_TIMEOUT, 0.0
+    while runs():
+        if time.monotonic() > end:
+            raise LabUnavailable(f"{node.name} does not end; its log: {node.log(3)}")
+        if time.monotonic() > again:
+            with contextlib.suppress(LabUnavailable):  # it ended just now
+                ask()
+            again = time.monotonic() + _ASK_AGAIN
+        time.sleep(0.002)
 
 
 def complaint(said: str) -> tuple[str, bool]:

@@ -143,15 +143,16 @@ class Topology:
         """End a pause. A node that isn't paused goes on as it was."""
         faults.resume(self, self._resolve(node))
 
-    def restart(self, node: Node | str) -> None:
-        """Start a dead node again, or stop a living one first (SIGTERM); same port and data."""
-        faults.restart(self, self._resolve(node))
+    def restart(self, node: Node | str, server: Server | str | None = None) -> None:
+        """Start a dead node again, or stop a living one first (SIGTERM); same port and data.
+
+        server: another one for it from now on, of lab.servers.at_hand() or by its path (processes
+        only). Where that can't start, LabUnavailable says why, and the node is down.
+        """
+        faults.restart(self, self._resolve(node), server)
 
     def failover(self, node: Node | str | None = None) -> None:
-        """Hand over in good order, and wait until it is done.
-
-        node: a replica that is to take over, or the primary that is to hand over (default).
-        """
+        """Hand over in good order: to that replica, or from that primary (the default); waits."""
         faults.failover(self, self._resolve(node) if node else self.primary)
 
     def partition(self, *nodes: Node | str) -> None:

@@ -119,8 +119,8 @@ class _Vitals:
 
     def __call__(self) -> dict[str, float]:
         told, now = self._client.info(), time.monotonic()
-        if self._before and told["run_id"] != self._before[1]["run_id"]:
-            self._before = None  # another server, whose counters began at zero
+        if self._before and _began_anew(self._before[1], told):
+            self._before = None
         values = {name: told[field] for name, field in _LEVELS.items()}
         if self._before:
             then, before = self._before
@@ -131,3 +131,9 @@ class _Vitals:
                 values["hits_percent"] = 100 * hits / (hits + misses)
         self._before = now, told
         return values
+
+
+def _began_anew(before: dict[str, Any], told: dict[str, Any]) -> bool:
+    """Another server, or CONFIG RESETSTAT: its counters began at zero."""
+    fell = any(told[field] < before[field] for field in _RATES.values())
+    return fell or told["run_id"] != before["run_id"]

@@ -1,6 +1,7 @@
 """A probe for each shard of a cluster: who suffers from a fault, and who does not."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
@@ -31,9 +32,12 @@ class ShardProbe:
             self.probes[name] = probe
 
     def wait(self, served: int, timeout: float = 30.0) -> None:
-        """Until each shard has served so many more; TimeoutError after `timeout` seconds."""
-        for probe in self.probes.values():
-            probe.wait(served, timeout)
+        """Until each shard has served so many more; TimeoutError after `timeout` seconds.
+
+        All are counted from the call on: the second does not begin when the first is through.
+        """
+        with ThreadPoolExecutor(len(self.probes)) as pool:
+            list(pool.map(lambda probe: probe.wait(served, timeout), self.probes.values()))
 
     def __enter__(self) -> "ShardProbe":
         for probe in self.probes.values():

@@ -88,7 +88,9 @@ class Suspicions:
         return table.sort_values(["start", "who"], ignore_index=True)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._every):
+        stopping = False
+        while not stopping:  # one last round: what holds at the end is seen
+            stopping = self._stopping.wait(self._every)
             for node in self._lab.data_nodes:
                 try:
                     said = node.ask("CLUSTER", "NODES") if node.state == "up" else ""

@@ -2,9 +2,9 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from redis_lab.show.style import DOWN, INK, PRIMARY, figure, headline, style, text_width
+from redis_lab.show.style import DOWN, INK, PRIMARY, figure, headline, inches, style, text_width
 
 
 def bars(
@@ -34,13 +34,22 @@ def bars(
         ax.bar_label(drawn, labels=[_number(value) for value in numbers], padding=6, color=INK)
         ax.set_xscale("log" if log else "linear")
         ax.margins(x=0.16 if not log else 0.1)
+        if not log:  # as many ticks as have room for their numbers
+            room = inches(ax)[0] / (text_width(_number(numbers.max())) + 0.35)
+            ax.xaxis.set_major_locator(
+                MaxNLocator(max(2, min(9, int(room))), steps=[1, 2, 2.5, 5, 10])
+            )
         ax.invert_yaxis()
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.10g}"))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: _tick(tick)))
         ax.set_xlabel(label)
         ax.tick_params(axis="y", length=0)
         ax.grid(visible=False, axis="y")
         headline(ax, title)
     return ax
+
+
+def _tick(value: float) -> str:
+    return f"{value:,.10g}"
 
 
 def _number(value: float) -> str:

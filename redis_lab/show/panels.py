@@ -19,6 +19,7 @@ def panels(
     *,
     title: str,
     marks: Mapping[float, str] | None = None,
+    zero: float | None = None,
     ax: Axes | None = None,
 ) -> list[Axes]:
     """A panel for each column of numbers, one below the other, over the same seconds.
@@ -26,11 +27,12 @@ def panels(
     frame: as a Recorder's: the column at (unix seconds), columns of numbers, and perhaps error,
     whose samples that are not "" are shaded. A name that ends in _s, _percent, _bytes or _ms is
     written with its unit, bytes as MB. title: the finding. marks: words at moments (unix seconds),
-    such as faults. ax: the place for all of them. Returns the panels from the top.
+    such as faults. zero: the moment that is 0 seconds, if not the first sample's. ax: the place for
+    all of them. Returns the panels from the top.
     Raises ValueError without the column at, a sample, or a column with a number.
     """
     names = numbers(frame)
-    zero = float(frame["at"].iloc[0])
+    zero = float(frame["at"].iloc[0]) if zero is None else zero
     seconds = frame["at"].to_numpy(float) - zero
     with style():
         ax = ax or figure(title, margin=1.0, lines=_PANEL * len(names), least=2.2)
@@ -42,7 +44,7 @@ def panels(
             low = 1 - (place + 1) / len(names)
             panel = ax.inset_axes((0, low, 1, 1 / len(names) - head))
             panel.plot(seconds, scaled(name, frame[name]), color=PRIMARY)
-            panel.set_xlim(0, max(seconds[-1], 1e-3))
+            panel.set_xlim(seconds[0], max(seconds[-1], seconds[0] + 1e-3))
             _shade(panel, seconds, frame)
             for at, word in (marks or {}).items():
                 _mark(panel, at - zero, word if place == 0 else "")

@@ -523,5 +523,6 @@ def test_its_stream_can_be_given_to_a_worker(r):
     store = EventStore(r, "orders")
     event = store.append("o-1", "placed", {"by": "ann"})
     seen = []
-    worker = StreamWorker(r, store.stream, "group", "one", lambda *entry: seen.append(of_all(entry)))
+    handler = lambda *entry: seen.append(of_all(entry))  # noqa: E731
+    worker = StreamWorker(r, store.stream, "group", "one", handler)
     assert worker.run_once() == 1 and seen == [event]

@@ -95,6 +95,20 @@ def wrong_all_connections(r, password):
     r.execute_command("ACL SETUSER", "board", *rules)
 
 
+def wrong_more_than_the_work(r, password):
+    """may run get, hget"""
+    work = "+hgetall +zrange +fcall +hset +zadd +publish +subscribe +get +hget"
+    rules = ["reset", "on", f">{password}", "~board:*", "&board:gates", *work.split()]
+    r.execute_command("ACL SETUSER", "board", *rules)
+
+
+def wrong_takes_flights_apart(r, password):
+    """delete its own flights"""
+    work = "+@hash +@sortedset +fcall +publish +subscribe"
+    rules = ["reset", "on", f">{password}", "~board:*", "&board:gates", *work.split()]
+    r.execute_command("ACL SETUSER", "board", *rules)
+
+
 GATE = """#!lua name=board
 redis.register_function('gate', function(keys, args)
   redis.call('HSET', keys[1], 'gate', args[1])
@@ -126,17 +140,22 @@ ATTACKS = {
         "MEMORY STATS", "SWAPDB 1 2",
     ),
     "delete its own flights, or fill the memory": (
-        "DEL board:spare", "UNLINK board:spare", "EXPIRE board:spare 1",
+        "HDEL board:spare gate", "DEL board:spare", "UNLINK board:spare", "EXPIRE board:spare 1",
         "SETBIT board:big 800000 1", "MOVE board:spare 1", "RENAME board:spare board:spare2",
     ),
 }  # fmt: skip
+NEEDED = {"hgetall", "zrange", "fcall", "hset", "zadd", "publish", "subscribe"}
+# Everybody may log in and out; the rest is what clients send when they connect.
+CONNECTING = {"auth", "hello", "quit", "reset", "ping", "echo", "select", "unsubscribe"} | {
+    f"client|{each}" for each in ("setinfo", "setname", "getname", "id")
+}
 ASKED = ("KEYS *", "FLUSHALL", "FLUSHDB", "SHUTDOWN", "REPLICAOF NO ONE", "DEBUG SLEEP 0")
 
 
 def check(trial):
     import redis
 
-    from redis_lab.observe import attempts
+    from redis_lab.observe import attempts, permitted
 
     r, lab = trial.r, trial.lab
     r.hset(FLIGHT, "gate", "?")
@@ -159,25 +178,25 @@ def check(trial):
             return False
         return True
 
-    trial.run("first word")
-    trial.run("second word")
+    trial.run("first-word")
+    trial.run("second-word")
     trial.require(
-        logs_in("second word"),
+        logs_in("second-word"),
         "he logs in with the password",
         "board can't log in with the password that was asked for: is he on?",
     )
     trial.require(
-        not logs_in("no word"),
+        not logs_in("no-word"),
         "and with no other",
         "he logs in with any password: that is nopass",
     )
     trial.expect(
-        not logs_in("sesame") and not logs_in("first word"),
+        not logs_in("sesame") and not logs_in("first-word"),
         "a user of that name who was there before is gone",
         "there was a board with another password and other rights, and he still logs in with the "
         "password of whoever was here before: rules add up",
     )
-    client = lab.client(username="board", password="second word")
+    client = lab.client(username="board", password="second-word")
     told = attempts(r, {"board": client}, WORK).set_index("command")
     gate = r.hget(FLIGHT, "gate")
     called = told.loc[WORK[2]]
@@ -210,6 +229,13 @@ def check(trial):
         not passed,
         "nor harm everybody",
         f"ACL DRYRUN says that he may {', '.join(passed)}",
+    )
+    more = sorted(permitted(r, "board") - NEEDED - CONNECTING)
+    trial.expect(
+        not more,
+        "and runs no other command",
+        f"none of his work needs it, and he may run {', '.join(more[:4])}"
+        + (f" and {len(more) - 4} others" if more[4:] else ""),
     )
     if called.passed:
         trial.expect(

@@ -3,6 +3,7 @@
 NOTEBOOK = "63"
 TITLE = "A booking in one slot"
 SHAPE = "cluster"
+OPTIONS = {"replicas": 0}
 HINTS = (
     "What changes together must lie in one slot. What does a slot depend on?",
     "A hash tag makes the three keys of a flight neighbours. Which part of their names is the same "

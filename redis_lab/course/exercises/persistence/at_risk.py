@@ -71,9 +71,10 @@ def check(trial):
     def judge(lab, told, words, claim, why):
         names = [f"{word}:{number}" for word, count in words.items() for number in range(count)]
         lost = killed(lab, names)
+        right = not isinstance(told, bool) and told == lost
         trial.require(
-            not isinstance(told, bool) and told == lost,
-            f"{claim}: {lost} lost, as you said",
+            right,
+            f"{claim}: {lost} lost, as you said" if right else claim,
             f"{claim}: you said {told!r:.60}, and a kill cost {lost}: {why}",
         )
 

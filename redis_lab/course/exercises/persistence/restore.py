@@ -177,7 +177,7 @@ def check(trial):
         none = "; it loaded its AOF, and that was empty" if not found else ""
         trial.require(
             found == len(flights),
-            f"all {found} flights are there as they were",
+            f"all {len(flights)} flights are there as they were",
             f"of {len(flights)} flights {found} are there{none}",
         )
         lab.client().set("later", "boarding")

@@ -167,6 +167,6 @@ def check(trial):
         count = f"of {acknowledged:,} acknowledged writes a kill cost {lost:,}"
         trial.expect(
             not fault and lost <= allowed,
-            f"{claim}: {count}",
+            claim if fault else f"{claim}: {count}",
             f"{claim}: {fault or count}",
         )

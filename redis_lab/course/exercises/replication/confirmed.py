@@ -100,7 +100,9 @@ def check(trial):
     r.wait(2, 5000)  # all that those connections may have seen is confirmed
     with trial.cost() as cost:
         told = asked("paid:1", 2, 1.0)
-    why = ": WAIT never waits in a transaction" if cost.commands["multi"] else ""
+    why = ". WAIT takes milliseconds: was it given the time?" if told is False else ""
+    if cost.commands["multi"]:
+        why = ": WAIT never waits in a transaction"
     trial.require(
         told is True and r.get("paid:1") == "B12",
         "two replicas alive, two asked for: True",

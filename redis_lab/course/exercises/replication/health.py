@@ -113,6 +113,7 @@ def wrong_what_the_primary_says(primary, replica, allowed):
 
 def check(trial):
     import redis_lab.lab
+    from redis_lab.course.answers import Refused
     from redis_lab.lab.waiting import wait_until
 
     lab = trial.lab
@@ -136,7 +137,12 @@ def check(trial):
         )
 
     def judge(node, word, claim, why):
-        told = trial.call(one.client(), node.client(socket_timeout=0.3), 10_000)
+        try:
+            told = trial.call(one.client(), node.client(socket_timeout=1.0), 10_000)
+        except Refused as refusal:
+            if "TimeoutError" not in str(refusal):
+                raise
+            raise Refused(f"{claim}, and it raised TimeoutError: {why}. Say so: {word}") from None
         trial.require(told == word, f"{claim}: {word}", f"{claim}, and it said {told!r:.40}: {why}")
 
     with r.pipeline(transaction=False) as pipe:

@@ -98,7 +98,25 @@ def wrong_asks_everybody(clients, owners, slot, key):
             continue
 
 
+def wrong_two_connections(clients, owners, slot, key):
+    """MovedError"""
+    from redis.exceptions import AskError, MovedError
+
+    try:
+        return clients[owners[slot]].get(key)
+    except MovedError as moved:
+        owners[slot] = moved.node_addr
+        return wrong_two_connections(clients, owners, slot, key)
+    except AskError as ask:
+        clients[ask.node_addr].execute_command("ASKING")
+        return clients[ask.node_addr].get(key)
+
+
 def check(trial):
+    from queue import Queue
+
+    from redis import BlockingConnectionPool
+
     from redis_lab.course.gaps import Gaps, watch
     from redis_lab.data import flights
 
@@ -126,6 +144,13 @@ def check(trial):
     gaps = Gaps()
     clients = {address[node]: node.client() for node in lab.primaries}
     for client in clients.values():
+        # As in a busy program: who gives a connection back gets another one next time.
+        client.connection_pool = BlockingConnectionPool(
+            max_connections=3,
+            queue_class=Queue,
+            connection_class=client.connection_pool.connection_class,
+            **client.connection_pool.connection_kwargs,
+        )
         watch(client, gaps)
         client.ping()
 

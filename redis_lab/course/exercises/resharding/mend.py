@@ -104,6 +104,8 @@ def wrong_asks_one_node(nodes):
 
 
 def check(trial):
+    import contextlib
+
     from redis.exceptions import RedisClusterException, RedisError
 
     from redis_lab import observe
@@ -153,23 +155,11 @@ def check(trial):
         "and a slot may be marked at one end alone",
     )
     try:
-        lab.wait_healthy(2 if still else 10)
+        lab.wait_healthy(0.5 if still else 10)
         trouble = ""
     except LabUnavailable as error:
         trouble = str(error)
     trial.expect(not trouble, "the nodes agree on the owners", f"they do not agree: {trouble}")
-    table = observe.slots(lab)
-    strays = sum(
-        node.tell("CLUSTER", "COUNTKEYSINSLOT", slot)
-        for slot in slots
-        for node in nodes
-        if table.node[slot] != node.name
-    )
-    trial.expect(
-        not strays,
-        "nothing is where it can't be found",
-        f"{strays} keys lie at a node that does not own their slot",
-    )
     client, lost = lab.client(), []
     for name, value in keys.items():
         try:
@@ -177,6 +167,23 @@ def check(trial):
         except (RedisError, RedisClusterException):
             got = None
         lost += [name] if got != value else []
+    table = observe.slots(lab)
+
+    def hidden(slot, node):
+        """Keys of a slot at a node that does not own it: since 8.4 only an importer counts them."""
+        owner = next((each for each in nodes if each.name == table.node[slot]), nodes[0])
+        with contextlib.suppress(RedisError):
+            node.tell("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[owner])
+        return node.tell("CLUSTER", "COUNTKEYSINSLOT", slot)
+
+    strays = sum(
+        hidden(slot, node) for slot in slots for node in nodes if table.node[slot] != node.name
+    )
+    trial.expect(
+        not strays,
+        "nothing is where it can't be found",
+        f"{strays} keys lie at a node that does not own their slot",
+    )
     trial.expect(
         not lost,
         "every key can be read",

@@ -94,6 +94,20 @@ def wrong_once(r, sentinels):
     return lambda: None
 
 
+def wrong_at_random(r, sentinels):
+    """nothing happened"""
+    import threading
+
+    ended = threading.Event()
+
+    def reconnect():
+        while not ended.wait(0.2):
+            r.connection_pool.disconnect()
+
+    threading.Thread(target=reconnect, daemon=True).start()
+    return ended.set
+
+
 def wrong_end_that_ends_nothing(r, sentinels):
     """and still listens"""
 
@@ -125,6 +139,7 @@ def wrong_without_an_end(r, sentinels):
 
 def check(trial):
     import contextlib
+    import time
     from functools import partial
 
     from redis.exceptions import RedisError
@@ -180,6 +195,17 @@ def check(trial):
         f"it returned {stop!r:.60}, not a function that ends it",
     )
     try:
+        ids = set()
+        with contextlib.suppress(Exception):
+            for _ in range(20):
+                ids.add(r.client_id())
+                time.sleep(0.05)
+        trial.require(
+            len(ids) < 3,
+            "while nobody is replaced, r keeps its connection",
+            f"nothing happened, and in a second r had {len(ids)} connections one after another: "
+            "each costs a question to the Sentinels",
+        )
         soon(lambda: len(listened_to()) == 3, 1)
         heard = listened_to()
         lab.kill(heard[0] if len(heard) == 1 else lab.sentinels[-1])

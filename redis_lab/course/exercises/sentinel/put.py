@@ -109,6 +109,19 @@ def wrong_no_pause(r, key, value, patience):
                 raise
 
 
+def wrong_one_more_try_at_the_end(r, key, value, patience):
+    """slept through the promotion"""
+    import time
+
+    import redis
+
+    try:
+        return r.set(key, value)
+    except (redis.ConnectionError, redis.TimeoutError):
+        time.sleep(patience)
+        return r.set(key, value)
+
+
 def wrong_none_at_the_end(r, key, value, patience):
     """as if it had been written"""
     import time
@@ -190,8 +203,10 @@ def check(trial):
         raised or "all servers are up, and the key is not there: was anything sent?",
     )
     keys = [f"flight:{number}" for number in range(200)]
+    slowest = (0.0, 0)
     for key in keys:
         raised, seconds = put(client, tries, key, 15.0)
+        slowest = max(slowest, (seconds, tries.count))
         often = (
             "after one try" if tries.count == 1 else f"after {tries.count} tries in {seconds:.1f} s"
         )
@@ -201,6 +216,11 @@ def check(trial):
         not raised,
         "200 calls, a primary killed in the middle, no exception",
         f"the primary was killed, and {raised}. It gave up {often}; it had 15 s",
+    )
+    trial.expect(
+        slowest[0] < 7.5 or slowest[1] > 2,
+        "it goes on soon after there is a primary",
+        f"one write took {slowest[0]:.0f} s and {slowest[1]} tries: it slept through the promotion",
     )
     reader = lab.client()
     solution(reader, "flight:after", "the failover", 20.0)

@@ -35,7 +35,7 @@ def solution(r, key, value, lag):
     if not any(each["state"] == "online" and each["lag"] <= lag for each in replicas):
         r.connection_pool.disconnect()
         raise redis.ConnectionError("no replica has reported: this primary may be cut off")
-    return r.set(key, value)
+    r.set(key, value)
 
 
 def wrong_asks_its_role(r, key, value, lag):
@@ -79,6 +79,16 @@ def wrong_looks_afterwards(r, key, value, lag):
     if not any(each["lag"] <= lag for each in replicas):
         r.connection_pool.disconnect()
         raise redis.ConnectionError("no replica has reported")
+
+
+def wrong_waits(r, key, value, lag):
+    """both are connected and silent"""
+    import redis
+
+    if not r.wait(1, lag * 1000):  # of writes on this connection, and there was none since
+        r.connection_pool.disconnect()
+        raise redis.ConnectionError("no replica has confirmed")
+    return r.set(key, value)
 
 
 def wrong_says_nothing(r, key, value, lag):
@@ -137,6 +147,14 @@ def check(trial):
                 return
             time.sleep(0.05)
 
+    def confirmed():
+        """Whether a replica has all that was written so far, so that a WAIT for it is no news."""
+        writer, deadline = old.client(), time.monotonic() + 8
+        while time.monotonic() < deadline:
+            if writer.pipeline(transaction=False).set("noted", 1).wait(1, 1000).execute()[1]:
+                return True
+        return False
+
     raised = settled("flight:1")
     trial.require(
         not raised and trial.r.get("flight:1") == "boarding",
@@ -151,6 +169,9 @@ def check(trial):
         not raised,
         "one replica is silent: it writes",
         f"one replica is frozen, the other one reports, and it refuses: {raised}",
+    )
+    trial.require(
+        confirmed(), "the other one confirms", "the other replica confirmed nothing in 8 s"
     )
     lab.pause(two)
     silent(one, two)

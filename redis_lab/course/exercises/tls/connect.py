@@ -64,6 +64,29 @@ def wrong_settings_choose(url, ca):
     return redis.from_url(parts._replace(scheme="rediss", query=query).geturl())
 
 
+def wrong_settings_add(url, ca):
+    """the settings file said ssl_ca_data="""
+    from urllib.parse import parse_qsl, urlencode, urlsplit
+
+    import redis
+
+    parts = urlsplit(url)
+    struck = ("ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs")
+    query = urlencode(
+        [(name, value) for name, value in parse_qsl(parts.query) if name not in struck]
+    )
+    return redis.from_url(parts._replace(scheme="rediss", query=query).geturl(), ssl_ca_certs=ca)
+
+
+def wrong_gives_up(url, ca):
+    """does not accept the right server"""
+    import redis
+
+    if url.startswith("redis:"):
+        raise ValueError("an address without TLS")
+    return redis.from_url(url.partition("?")[0], ssl_ca_certs=ca)
+
+
 def wrong_plain(url, ca):
     """in plain text"""
     import redis
@@ -185,6 +208,11 @@ def check(trial):
                 {"ssl_ca_certs": str(strange)},
                 "the settings file said ssl_ca_certs=, and named another authority",
             ),
+            (
+                "strange",
+                {"ssl_ca_data": strange.read_text()},
+                "the settings file said ssl_ca_data=, and brought another authority along",
+            ),
         ]
         claims = {
             "strange": "it refuses an impostor",
@@ -205,9 +233,14 @@ def check(trial):
             f"with ?ssl_cert_reqs=none in the address, it does not accept the right server: {why}",
         )
         with Proxy(node, keep=10_000) as relay:
-            _, heard, _ = talks(relay, scheme="redis")
-        trial.expect(
+            answered, heard, why = talks(relay, scheme="redis")
+        trial.require(
             not heard,
-            "an address that begins with redis: gets no password",
+            "an address that begins with redis: gets no password in plain text",
             "the address began with redis:, and the password went over the wire in plain text",
+        )
+        trial.expect(
+            answered,
+            "and its server is talked to, over TLS",
+            f"with an address that begins with redis:, it does not accept the right server: {why}",
         )

@@ -71,6 +71,30 @@ def wrong_readable(r, folder, chain, key):
     r.config_rewrite()
 
 
+def wrong_readable_for_a_moment(r, folder, chain, key):
+    """at least for a moment"""
+    import os
+    from pathlib import Path
+
+    path = Path(folder) / f"{os.urandom(4).hex()}.pem"
+    path.write_bytes(key + chain)
+    path.chmod(0o600)
+    r.execute_command("CONFIG SET", "tls-cert-file", str(path), "tls-key-file", str(path))
+    r.config_rewrite()
+
+
+def wrong_saves_too_early(r, folder, chain, key):
+    """had the old certificate again"""
+    import os
+    from pathlib import Path
+
+    path = Path(folder) / f"{os.urandom(4).hex()}.pem"
+    path.touch(mode=0o600)
+    path.write_bytes(key + chain)
+    r.config_rewrite()
+    r.execute_command("CONFIG SET", "tls-cert-file", str(path), "tls-key-file", str(path))
+
+
 def wrong_files_only(r, folder, chain, key):
     """still see the old one"""
     from pathlib import Path
@@ -108,7 +132,9 @@ def wrong_says_nothing(r, folder, chain, key):
 
 
 def check(trial):
+    import os
     from pathlib import Path
+    from unittest.mock import patch
 
     import redis
     import trustme
@@ -147,9 +173,21 @@ def check(trial):
             steady.set("desk:1", "open")
         except redis.RedisError as error:
             failed.append(str(error))
+        look_at_files()
+
+    def look_at_files():
         paths = [each for each in Path(tls.cert).parent.rglob("*") if each.is_file()]
         loose = [each for each in paths if b"PRIVATE KEY" in each.read_bytes()]
         readable.extend(each.name for each in loose if each.stat().st_mode & 0o077)
+
+    def told_to_change(change):
+        """os.chmod and os.fchmod: what others may read up to that moment counts."""
+
+        def changed(*args, **kwargs):
+            look_at_files()
+            return change(*args, **kwargs)
+
+        return changed
 
     def restart():
         steady.connection_pool.disconnect()
@@ -166,7 +204,8 @@ def check(trial):
         "the server read them at its start",
     )
     look()
-    trial.crash(str(folder), *pair(), after=0)
+    with patch("os.chmod", told_to_change(os.chmod)), patch("os.fchmod", told_to_change(os.fchmod)):
+        trial.crash(str(folder), *pair(), after=0)
     look()
     for after in range(1, 5):
         trial.run(str(folder), *pair(), between=look, after=after)
@@ -182,8 +221,15 @@ def check(trial):
         f"a file with a private key, {readable[:1]}, is one that other users of this machine may "
         "read, at least for a moment: its mode should be 0600 before anything is in it",
     )
-    wrong_chain, wrong_key = pair()[0], pair()[1]
     before = seen()
+    restart()
+    trial.require(
+        seen() == before,
+        "after a restart new connections still see it",
+        "the server was restarted, and had the old certificate again: its configuration file "
+        "names the old files",
+    )
+    wrong_chain, wrong_key = pair()[0], pair()[1]
     try:
         trial.run(str(folder), wrong_chain, wrong_key)
         told = False
@@ -213,7 +259,6 @@ def check(trial):
     )
     trial.expect(
         seen() == before,
-        "and still has the new certificate",
-        "the server was restarted, and had the old certificate again: its configuration file "
-        "names the old files",
+        "and still has the certificate that fits",
+        "the server was restarted after a key that did not fit, and has another certificate",
     )
