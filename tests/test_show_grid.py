@@ -47,9 +47,11 @@ def test_the_more_the_darker_within_a_column():
 
 def test_a_zero_is_the_best_and_no_division():
     """Nothing at all is lighter than something, and the others are compared to the least above."""
-    ax = show.grid(pd.DataFrame({"lost": [0, 1, 900]}), title="")
-    assert words(ax)[1:] == ["0", "1", "900"]
-    assert brightness(ax, 0) == brightness(ax, 1) > brightness(ax, 2)
+    ax = show.grid(pd.DataFrame({"lost": [0, 1, 90]}), title="")
+    assert words(ax)[1:] == ["0", "1", "90"]
+    assert brightness(ax, 0) > brightness(ax, 1) > brightness(ax, 2)
+    ax = show.grid(pd.DataFrame({"lost": [0, 0, 0]}), title="")
+    assert brightness(ax, 0) == brightness(ax, 1) == brightness(ax, 2)
 
 
 @pytest.mark.parametrize(

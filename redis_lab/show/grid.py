@@ -21,9 +21,9 @@ def grid(
     """A cell for each row and column with its number; where there is none, the word `missing`.
 
     title: the finding. The least of a column is its best and light, the others are darker by how
-    many times as much they are: columns may have different units, which belong into their names
-    (a line break folds a long one). Raises ValueError for an empty table, a negative number, or a
-    column without any number.
+    many times as much they are, beside a zero ten times at least: columns may have different units,
+    which belong into their names (a line break folds a long one). Raises ValueError for an empty
+    table, a negative number, or a column without any number.
     """
     numbers = table.astype(float)
     if numbers.empty or (numbers < 0).any(axis=None) or numbers.isna().all().any():
@@ -49,9 +49,11 @@ def grid(
 
 
 def _times(value: float, column: pd.Series) -> float:
-    """How many times the least above zero of its column a number is, 1 or more."""
+    """How many times the least of its column a number is; beside a zero, the least above is 10."""
     above = column[column > 0]
-    return max(1.0, value / above.min()) if len(above) else 1.0
+    if value == 0 or not len(above):
+        return 1.0
+    return value / above.min() * (10.0 if (column == 0).any() else 1.0)
 
 
 def _draw_cell(ax: Axes, across: int, down: int, value: float, times: float, missing: str) -> None:
