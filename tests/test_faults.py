@@ -413,9 +413,9 @@ def test_failover_in_good_order_loses_no_acknowledged_write(lab):
     in_order(lab)
 
 
-@on("sentinel")
+@self_healing
 def test_failovers_may_follow_each_other_at_once(lab):
-    """A failover that comes while the Sentinels still finish the last one waits for its turn."""
+    """A failover that comes while the last one is still being finished waits for its turn."""
     led = [lab.primary]
     for _ in range(3):
         lab.failover()

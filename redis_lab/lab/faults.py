@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from redis_lab.lab.topology import Topology
 
 FAILOVER_TIMEOUT = 15.0
+ORDER_LASTS = 5.5  # a little longer than CLUSTER_MF_TIMEOUT of Redis
 
 
 def kill(lab: "Topology", node: Node) -> None:
@@ -107,6 +108,8 @@ def failover(lab: "Topology", node: Node) -> None:
         wait_until(lambda: _named(lab, heir), FAILOVER_TIMEOUT, "failover")
     else:
         wait_until(lambda: _replaced(lab, node), FAILOVER_TIMEOUT, "failover")
+    if lab._shape.clustered and replaces and node.state == "up":
+        wait_until(lambda: _follows(node, heir), FAILOVER_TIMEOUT, "failover")
 
 
 def flush(lab: "Topology") -> None:
@@ -206,9 +209,17 @@ def _preferred(sentinel: Node, heir: Node) -> str:
 
 
 def _by_cluster(lab: "Topology", heir: Node) -> None:
+    """Ordered again when an order runs out: primaries vote for a shard once in two timeouts."""
     serving = [node.internal_address for node in health.in_service(lab.data_nodes)]
     _, host, port, *_ = heir.tell("ROLE")
-    heir.tell("CLUSTER", "FAILOVER", *([] if (host, int(port)) in serving else ["FORCE"]))
+    how = [] if (host, int(port)) in serving else ["FORCE"]
+    heir.tell("CLUSTER", "FAILOVER", *how)
+    for _ in range(2):
+        with suppress(LabUnavailable):
+            wait_until(lambda: _named(lab, heir), ORDER_LASTS, "failover")
+            return
+        with suppress(ResponseError):  # it has taken over just now
+            heir.tell("CLUSTER", "FAILOVER", *how)
 
 
 def _by_hand(lab: "Topology", heir: Node) -> None:
@@ -235,6 +246,11 @@ def _named(lab: "Topology", heir: Node) -> str:
         if heir in lab.primaries and heir.role == "primary":
             return ""
     return f"{heir.name} has not taken over yet"
+
+
+def _follows(old: Node, heir: Node) -> str:
+    follows = old.primary_address == heir.internal_address
+    return "" if follows else f"{old.name} does not follow {heir.name} yet"
 
 
 def _replaced(lab: "Topology", old: Node) -> str:
