@@ -80,10 +80,11 @@ def wrong_read_then_write(r, flight, seen):
     return sum(int(count or 0) for count in pipe.execute())
 
 
-def wrong_knows_only_its_own(r, flight, seen, counted={}):  # noqa: B006 - it remembers
+def wrong_knows_only_its_own(r, flight, seen):
     """or never read it"""
     import random
 
+    counted = wrong_knows_only_its_own.__dict__
     counted[flight] = counted.get(flight, 0) + seen
     if seen:
         r.incrby(f"views:{flight}:{random.randrange(32)}", seen)
