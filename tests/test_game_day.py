@@ -28,6 +28,7 @@ def test_what_the_replicas_had_not_heard_is_on_the_bill(shape):
             *AIRPORTS
         }
         assert list(day.marks(named=False).values()) == ["1", "2"]
+        assert day.complaints.count > 0
 
 
 def test_a_quiet_day_costs_nothing():

@@ -8,6 +8,7 @@ Load: for each airport a screen that looks and a desk that sells, each at a fixe
 else. Two processes project. What was answered after `patience` counts as not answered.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -57,6 +58,24 @@ class Desk:
             self.calls += 1
 
 
+class Complaints(logging.Handler):
+    """Counts what the patterns log, in place of showing it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+
+    def __enter__(self) -> "Complaints":
+        logging.getLogger("redis_lab").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("redis_lab").removeHandler(self)
+
+
 class GameDay:
     """The load, the faults and the accounts of one game day.
 
@@ -90,12 +109,13 @@ class GameDay:
         self.desks = [Desk(each) for each in self.boards]
         self._looks = [Probe(each, self._look, LOOK, limit=240) for each in self.boards]
         self._sales = [Probe(None, desk.sell, SELL, limit=240) for desk in self.desks]
+        self.complaints = Complaints()
         self._waiting = Recorder(self._behind, every=0.2, limit=240)
 
     def run(self) -> "GameDay":
         """All faults, each after a calm; then wait until the projectors have done everything."""
         url = (self.lab.sentinels or self.lab.data_nodes)[0].url
-        with Crew(url, AIRPORTS, ("A", "B")) as self.crew:
+        with self.complaints, Crew(url, AIRPORTS, ("A", "B")) as self.crew:
             with ExitStack() as load:
                 for probe in (*self._looks, *self._sales):
                     load.enter_context(probe)
