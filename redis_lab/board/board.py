@@ -6,7 +6,7 @@ by one primary, and a fault of that primary is a fault of that airport.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from redis_lab.errors import RateLimited, RedisLabError, VersionConflict
 from redis_lab.patterns import (
@@ -46,6 +46,8 @@ class Board:
     client: follows the primary, or routes; timetable: called with an airport and a day, gives its
     flights as a list of dicts that JSON can hold, slowly. pay: called with the Booking while nobody
     else may buy that seat; for a request that it has been called with before, it charges nothing.
+    on_error: what a Redis that is away means to who looks: "bypass" asks the timetable instead,
+    "raise" is redis-py's error.
     """
 
     def __init__(
@@ -54,20 +56,27 @@ class Board:
         airport: str,
         timetable: Callable[[str, str], list[dict[str, Any]]],
         pay: Callable[[Booking], object] = lambda booking: None,
+        on_error: Literal["bypass", "raise"] = "bypass",
     ):
         self.client = client
         self.airport = airport
         self.name = f"flights-{airport}"
         self._timetable, self._pay = timetable, pay
         self._sessions = SessionStore(client, "passengers", ttl=1800)
-        self._looks = GCRA(client, "looks", rate=100, burst=200, on_error="bypass")
-        self._cache = RedisCache(client, f"timetable-{airport}", ttl=300, on_error="bypass")
+        self._looks = GCRA(client, "looks", rate=100, burst=200, on_error=on_error)
+        self._cache = RedisCache(client, f"timetable-{airport}", ttl=300, on_error=on_error)
         self.bookings = EventStore(client, self.name)
         self.busiest = Leaderboard(client, self.name, ties="name")
 
     def login(self, user: str) -> str:
         """A new session of this user; its id."""
         return self._sessions.create(user)
+
+    def passenger(self, session: str) -> str:
+        """Whose session it is. Raises LoggedOut for an unknown one, and one that has ended."""
+        if (found := self._sessions.load(session)) is None:
+            raise LoggedOut("no such session, or it has ended")
+        return found.user
 
     def departures(self, who: str, day: str = DAY) -> list[dict[str, Any]]:
         """The flights of that day; who: a screen's or a passenger's name.
@@ -91,9 +100,7 @@ class Board:
 
         Raises LoggedOut, SeatTaken, LockNotAcquired while another buys the seat, redis-py's errors.
         """
-        if (passenger := self._sessions.load(session)) is None:
-            raise LoggedOut("no such session, or it has ended")
-        wanted = Booking(flight, seat, passenger.user, request)
+        wanted = Booking(flight, seat, self.passenger(session), request)
         with RedisLock(self.client, f"{self.name}/{flight}/{seat}", ttl=5, timeout=1):
             return self._sell(wanted)
 

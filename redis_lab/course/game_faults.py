@@ -4,7 +4,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import Node
+from redis_lab.lab import Node, Topology
 from redis_lab.lab.shapes import PEER
 from redis_lab.lab.waiting import wait_until
 
@@ -18,7 +18,7 @@ def killed(day: "GameDay") -> None:
     """A primary dies, and comes back as a replica."""
     victim = day.chance.choice(day.lab.primaries)
     day.lab.kill(victim)
-    _replaced(day, victim)
+    replaced(day.lab, victim)
     _mend(day, victim)
 
 
@@ -26,7 +26,7 @@ def frozen(day: "GameDay") -> None:
     """A primary stands still until it is replaced, then goes on as if nothing had been."""
     victim = day.chance.choice(day.lab.primaries)
     day.lab.pause(victim)
-    _replaced(day, victim)
+    replaced(day.lab, victim)
     day.lab.resume(victim)
     day.lab.wait_healthy(PATIENCE)
 
@@ -34,13 +34,10 @@ def frozen(day: "GameDay") -> None:
 def behind(day: "GameDay") -> None:
     """The replicas of a primary lose their link to it, the desks go on; then the primary dies."""
     victim = day.chance.choice(day.lab.primaries)
-    for replica in replicas_of(day, victim):
-        user = f"{PEER}{replica.name}"
-        victim.tell("ACL", "SETUSER", user, "off")
-        victim.tell("CLIENT", "KILL", "USER", user)
+    deafen(day.lab, victim)
     day.calm(8)
     day.lab.kill(victim)
-    _replaced(day, victim)
+    replaced(day.lab, victim)
     _mend(day, victim)
 
 
@@ -66,17 +63,20 @@ FAULTS = {
 }
 
 
-def replicas_of(day: "GameDay", primary: Node) -> list[Node]:
-    """Those that follow it now."""
-    address = primary.internal_address
-    roles = {node: node.ask("ROLE") for node in day.lab.replicas}
-    return [node for node, role in roles.items() if (role[1], int(role[2])) == address]
+def deafen(lab: Topology, primary: Node) -> None:
+    """Cut its replicas' links to it, until it is started again; all else goes on."""
+    for replica in lab.replicas:
+        if replica.primary_address == primary.internal_address:
+            primary.tell("ACL", "SETUSER", f"{PEER}{replica.name}", "off")
+            primary.tell("CLIENT", "KILL", "USER", f"{PEER}{replica.name}")
 
 
-def _replaced(day: "GameDay", victim: Node) -> None:
+def replaced(lab: Topology, victim: Node) -> None:
+    """Wait until that node is no primary any more, and another is."""
+
     def still() -> str:
         with contextlib.suppress(LabUnavailable):
-            return f"{victim.name} is a primary" if victim in day.lab.primaries else ""
+            return f"{victim.name} is a primary" if victim in lab.primaries else ""
         return "no primary"
 
     wait_until(still, PATIENCE, f"{victim.name} is replaced")
