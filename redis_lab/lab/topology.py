@@ -8,7 +8,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from redis_lab.errors import LabUnavailable
-from redis_lab.lab import access, drawing, faults, guard, partition, state
+from redis_lab.lab import access, drawing, faults, guard, handover, partition, state
 from redis_lab.lab.events import LabEvent, all_events
 from redis_lab.lab.node import Node
 from redis_lab.lab.servers import Server
@@ -153,7 +153,7 @@ class Topology:
 
     def failover(self, node: Node | str | None = None) -> None:
         """Hand over in good order: to that replica, or from that primary (the default); waits."""
-        faults.failover(self, self._resolve(node) if node else self.primary)
+        handover.failover(self, self._resolve(node) if node else self.primary)
 
     def partition(self, *nodes: Node | str) -> None:
         """Cut these nodes off from the others, not from each other; clients reach both sides."""
