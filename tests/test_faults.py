@@ -464,6 +464,14 @@ def test_failover_to_a_sentinel_is_a_mistake(lab):
         lab.failover("sentinel-1")
 
 
+def test_failover_to_a_node_that_copies_nobody_is_a_mistake():
+    """A spare of a cluster is no heir: ValueError, and nothing is noted."""
+    with rl.cluster(spares=1) as lab:
+        with pytest.raises(ValueError, match="redis-7 is no replica"):
+            lab.failover("redis-7")
+        assert "failover" not in {event.kind for event in lab.events}
+
+
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize(
     ("away", "back"), [("kill", "restart"), ("pause", "resume"), ("partition", "heal")]

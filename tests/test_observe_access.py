@@ -1,6 +1,7 @@
 """observe.attempts and observe.permitted say what users may do, for real and by DRYRUN."""
 
 import pytest
+import redis
 
 import redis_lab as rl
 from redis_lab.observe import attempts, permitted
@@ -61,3 +62,9 @@ def test_permitted_counts_commands_and_subcommands(lab, r, decode):
     user(lab, r, "most", "+@all", "-@dangerous")
     assert {"scan", "script|flush"} <= permitted(asking, "most")
     assert not {"keys", "config|get", "acl|setuser"} & permitted(asking, "most")
+
+
+def test_nobody_is_permitted_nothing_without_a_word(r):
+    """An unknown user is an error, not one who may do everything."""
+    with pytest.raises(redis.ResponseError, match="not found"):
+        permitted(r, "nobody-of-this-name")

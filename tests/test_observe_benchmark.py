@@ -1,6 +1,7 @@
 """redis-benchmark as a table: what it says, what was there, and who worked."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -49,3 +50,11 @@ def test_without_the_program_it_says_where_to_get_one(lab, monkeypatch):
     monkeypatch.delenv("REDIS_LAB_SERVER", raising=False)
     with pytest.raises(LabUnavailable, match="redis-tools"):
         benchmark(lab.nodes[0], "get")
+
+
+def test_a_benchmark_without_end_tells_no_password(lab, monkeypatch):
+    """After its patience it is LabUnavailable; the command line, which has the password, is not."""
+    monkeypatch.setattr(sys.modules["redis_lab.observe.benchmark"], "PATIENCE", 0.01)
+    with pytest.raises(LabUnavailable, match=r"did not end in 0\.01 s") as error:
+        benchmark(lab.nodes[0], "get", requests=10_000_000)
+    assert error.value.__cause__ is None and lab.nodes[0].login.password not in str(error.value)

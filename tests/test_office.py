@@ -76,3 +76,36 @@ def test_what_is_wrong_is_said(r):
         pass
     with pytest.raises(RuntimeError, match="closed"):
         office.mend("board")
+
+
+def test_whose_connection_is_killed_begins_anew(r):
+    """Also the one that had left MONITOR running; the others don't notice."""
+    with Office(r, "board", "debug"):
+        seen = {each["name"]: each["id"] for each in r.client_list()}
+        for name in ("board", "debug"):
+            r.client_kill_filter(_id=seen[name])
+        wait_until(
+            lambda: "" if names(r) == {"board", "debug"} else f"{names(r)}", 10, "both are back"
+        )
+        assert {each["id"] for each in r.client_list()}.isdisjoint({seen["board"], seen["debug"]})
+    gone(r)
+
+
+def test_only_what_runs_is_mended(r):
+    """A name that isn't there is told, and the others go on."""
+    with Office(r, "board") as office:
+        with pytest.raises(ValueError, match="'reprot' doesn't run; board do"):
+            office.mend("reprot")
+        before = calls(r, "get")
+        wait_until(lambda: "" if calls(r, "get") > before else "no GET", 10, "the board works")
+
+
+def test_an_office_closes_while_its_server_stands_still():
+    """close() gives the programs a while, and ends them."""
+    with rl.standalone() as lab:
+        office = Office(lab.client(), "board", "report").open()
+        process = office._process
+        lab.pause("redis-1")
+        office.close()
+        lab.resume("redis-1")
+        assert process.poll() is not None

@@ -1,5 +1,7 @@
 """Labs on a server that the caller names: server=, restart(…, server=), REDIS_LAB_SERVERS."""
 
+from pathlib import Path
+
 import pytest
 
 import redis_lab as rl
@@ -51,6 +53,13 @@ def test_a_node_goes_on_as_another_server(other):
         assert [clients(lab.primary), clients(replica)] == [usual, "77"]
         assert replica.client().get("gate") == "B12"
         assert f"as redis {lab.server_version}" in [event.detail for event in lab.events]
+
+
+def test_a_path_may_be_relative(other, monkeypatch):
+    """Servers start in folders of their own, and find it all the same."""
+    monkeypatch.chdir(Path(other).parent)
+    with rl.standalone(server="./redis-server") as lab:
+        assert clients(lab.nodes[0]) == "77"
 
 
 def test_a_server_that_refuses_the_data_says_why(pretends, other):

@@ -113,7 +113,8 @@ class Board:
         try:
             self.bookings.append(place, "booked", details, expected_version=0)
         except VersionConflict:
-            if self.bookings.events(place)[0].data != details:
+            sold = self.bookings.events(place)
+            if not sold or sold[0].data != details:
                 raise SeatTaken(f"{wanted.seat} of {wanted.flight} is taken") from None
         return wanted
 

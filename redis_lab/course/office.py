@@ -13,6 +13,8 @@ from typing import Any
 from redis_lab.course import programs as office_programs
 from redis_lab.course.programs import PROGRAMS
 
+PATIENCE = 2.0  # seconds for the programs to end by themselves
+
 
 class Office:
     """Runs some programs against a client's server: `with Office(r, "board", "desk") as office:`
@@ -40,13 +42,22 @@ class Office:
         return self
 
     def mend(self, program: str) -> None:
-        """Deploy a version without the fault; the old one's last turn is over on return."""
+        """Deploy a version without the fault; the old one's last turn is over on return.
+
+        ValueError for a program that doesn't run here.
+        """
+        if program not in self._orders[3]:
+            raise ValueError(f"program: {program!r} doesn't run; {', '.join(self._orders[3])} do")
         self._say(f"mend {program}")
 
     def close(self) -> None:
         """End them all; twice is fine."""
         if self._process:
-            self._process.communicate()
+            try:
+                self._process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:  # as when the server stands still
+                self._process.kill()
+                self._process.communicate()
             self._process = None
 
     def __enter__(self) -> "Office":

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 LONGEST = 3600.0  # seconds that an office is open
+PATIENCE = 20.0  # seconds for an answer of the server
 SCRIPT = """local cursor, count = '0', 0
 repeat
   local page = redis.call('SCAN', cursor, 'COUNT', 5000)
@@ -31,7 +32,7 @@ class Line:
     """A connection of a program, on plain sockets."""
 
     def __init__(self, to: tuple[str, int], login: list[str], name: str):
-        self.socket = socket.create_connection(to)
+        self.socket = socket.create_connection(to, timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.replies = self.socket.makefile("rb")
         if login[1]:
@@ -170,7 +171,8 @@ def debug(line: Open, told: set[str]) -> Turns:
     mine.send("MONITOR")
     while True:
         while select.select([mine.socket], [], [], 0)[0]:
-            mine.socket.recv(1 << 16)
+            if not mine.socket.recv(1 << 16):
+                raise ConnectionError("MONITOR was ended")
         yield 0.005
 
 
@@ -206,6 +208,14 @@ def _work() -> None:
         called = "" if kind in NAMELESS else alias or kind
         return PROGRAMS[kind](lambda: Line((host, port), login, called), told[name])
 
+    def turn(name: str) -> float:
+        """Its next turn; who lost its connection begins anew, once, as a client library does."""
+        try:
+            return next(turns[name])
+        except OSError:
+            turns[name] = starts(name)
+            return next(turns[name])
+
     told: dict[str, set[str]] = {name: set() for name in names}
     turns = {name: starts(name) for name in names}
     due = dict.fromkeys(names, 0.0)
@@ -213,7 +223,7 @@ def _work() -> None:
     while time.monotonic() < ends:
         for name in names:
             if time.monotonic() >= due[name]:
-                due[name] = time.monotonic() + next(turns[name])
+                due[name] = time.monotonic() + turn(name)
         if fresh:
             print("done", flush=True)
             fresh = False

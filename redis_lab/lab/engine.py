@@ -133,6 +133,8 @@ def _asked(image_id: str, name: str) -> str:
     look = f"image-{secrets.token_hex(6)}"
     try:
         return run(image_id, ["sh", "-c", LOOK], look)
+    except LabUnavailable as error:
+        raise LabUnavailable(f"the image {name} can't be asked what it has. {error}") from error
     finally:
         remove({look})
 

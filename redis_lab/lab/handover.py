@@ -32,6 +32,8 @@ def failover(lab: "Topology", node: Node) -> None:
     heir = heirs[0]
     if heir.state != "up":
         raise LabUnavailable(f"{heir.name} is {heir.state}: it can't take over")
+    if lab._shape.clustered and heir.role != "replica":
+        raise ValueError(f"node: {heir.name} is no replica of anybody")
     lab._record("failover", node)
     if lab.sentinels:
         _by_sentinel(lab, None if replaces else heir)

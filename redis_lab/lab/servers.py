@@ -160,7 +160,8 @@ def candidates() -> list[Server]:
 
 
 def _inspected(path: str) -> Server:
-    return replace(_inspect(path), module_files=tuple(_module_files().items()))
+    whole = str(Path(path).absolute())  # servers start in folders of their own
+    return replace(_inspect(whole), module_files=tuple(_module_files().items()))
 
 
 @cache

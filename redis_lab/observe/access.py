@@ -44,7 +44,9 @@ def permitted(client: Any, user: str) -> set[str]:
     """All commands of the server that the user's rules allow, keys and channels aside.
 
     Names as in ACL CAT: "get", "config|set". By ACL DRYRUN with arguments in the right number.
+    Raises redis.ResponseError for an unknown user, and for a client that may not ask.
     """
+    client.execute_command("ACL DRYRUN", user, "PING")
     connection = client.connection_pool.make_connection()
     try:
         connection.connect()

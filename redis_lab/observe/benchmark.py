@@ -30,7 +30,8 @@ def benchmark(node: Any, test: str, *options: str, requests: int = 20_000) -> pd
     server's and its own. Of several tests ("set,get") the rate is the last one's. The password of
     the node stands in the list of processes meanwhile.
     Raises LabUnavailable where there is no such program, beside the server of REDIS_LAB_SERVER or
-    on PATH; ValueError for a node that speaks TLS, or what the program says of its options.
+    on PATH, or it doesn't end; ValueError for a node that speaks TLS, or what the program says of
+    its options.
     """
     client = node.client()
     place = client.connection_pool.connection_kwargs
@@ -42,7 +43,10 @@ def benchmark(node: Any, test: str, *options: str, requests: int = 20_000) -> pd
     where = ["-h", place["host"], "-p", str(place["port"]), *login]
     command = [_program(), *where, "--csv", "-t", test, "-n", str(requests), *options]
     before, own = _counted(client), _own()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:  # its text is the command, with the password
+        raise LabUnavailable(f"redis-benchmark did not end in {PATIENCE:g} s") from None
     after, own = _counted(client), _own() - own
     rows = list(csv.DictReader(done.stdout[done.stdout.find('"test"') :].splitlines()))
     if done.returncode or not rows:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import redis
+from redis.exceptions import RedisClusterException
 
 from redis_lab.errors import RedisLabError
 
@@ -32,8 +33,9 @@ class Recorder:
     server these are noted: commands_s, expired_s, evicted_s, in_bytes_s, out_bytes_s (each per
     second since the sample before), hits_percent (of the lookups since then; missing if there was
     none), memory_bytes, clients, blocked (at that moment). Our own INFO is one of the commands.
-    A sample that fails (RedisError, RedisLabError, OSError) is a row with its error and no number;
-    any other exception is a bug in the callable: it ends the recording, and stop() raises it.
+    A sample that fails (an error of redis-py, RedisLabError, OSError) is a row with its error and
+    no number; any other exception is a bug in the callable: it ends the recording, and stop()
+    raises it.
     then: called in that thread, after each sample and once when the recording has ended.
     """
 
@@ -106,7 +108,7 @@ class Recorder:
         at = time.time()
         try:
             return {"at": at, "error": "", **self._ask()}
-        except (redis.RedisError, RedisLabError, OSError) as error:
+        except (redis.RedisError, RedisClusterException, RedisLabError, OSError) as error:
             return {"at": at, "error": f"{type(error).__name__}: {error}"}
 
 

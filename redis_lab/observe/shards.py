@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pandas as pd
@@ -44,9 +45,12 @@ class ShardProbe:
             probe.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        for probe in self.probes.values():
-            probe.__exit__(*error)  # type: ignore[arg-type]
+    def __exit__(self, *error: Any) -> None:
+        with ExitStack() as ends:  # all end, also where one has a bug to tell
+            for probe in self.probes.values():
+                ends.push(probe)
+            if error[1] is not None:
+                ends.pop_all().__exit__(*error)
 
     def frame(self) -> pd.DataFrame:
         """As Probe.frame(), of all shards in order of time, with a column shard."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LIMIT = 60.0  # seconds that it writes at most
 OUTCOMES = {"A": "acknowledged", "R": "refused", "U": "unconfirmed"}
 _WAIT_MS = 250
+_LOOK = 0.05  # seconds until it sees that it is to end
 _PAUSE = 0.02  # after a batch of which nothing was acknowledged
 
 
@@ -162,7 +163,8 @@ def _write(url: str, key: str, batch: int, copies: int, rate: int) -> None:
             sys.stdout.flush()
             number += batch
             due += 0 if "A" in told else _PAUSE
-            time.sleep(max(0.0, due - time.monotonic()))
+            while going and (rest := min(due, end) - time.monotonic()) > 0:
+                time.sleep(min(rest, _LOOK))  # a signal does not end a sleep
 
 
 def _letters(replies: list[Any], copies: int) -> str:
