@@ -60,7 +60,9 @@ def client(lab: "Topology", kwargs: dict[str, Any], asynchronous: bool = False) 
             addresses, SERVICE, asking, tls | options, asynchronous, named_otherwise
         )
     if lab._shape.clustered:
-        addresses = [node.address for node in lab.nodes]
+        # redis-py takes the map of any of these: that of a node that is cut off is an old one.
+        asked = health.in_service(lab.nodes) or list(lab.nodes)
+        addresses = [node.address for node in asked]
         return clients.routing(addresses, tls | options, asynchronous)
     node = any_node(lab)
     return node.async_client(**options) if asynchronous else node.client(**options)

@@ -94,7 +94,7 @@ def _translating_async(kind: type[Any], dialled: dict[Address, Address]) -> type
 
 
 def routing(nodes: list[Address], kwargs: dict[str, Any], asynchronous: bool = False) -> Any:
-    """A Redis Cluster client that knows all nodes from the start."""
+    """A Redis Cluster client that knows these nodes from the start."""
     package: Any = redis.asyncio.cluster if asynchronous else redis.cluster
     make = async_options if asynchronous else options
     startup = [package.ClusterNode(host, port) for host, port in nodes]
