@@ -5,11 +5,8 @@ This file is also what its process runs. It ends with the server, and with us.
 """
 
 import contextlib
-import json
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -20,6 +17,8 @@ from redis.retry import Retry
 
 if TYPE_CHECKING:
     import pandas as pd
+if __name__ != "<run_path>":  # its process runs without the package
+    from redis_lab.observe.child import Child
 
 LIMIT = 60.0  # seconds that it writes at most
 
@@ -36,26 +35,14 @@ class Ledger:
             raise ValueError(f"batch above 0, bytes not below: not {batch!r} and {bytes!r}")
         self.key = f"ledger:{uuid.uuid4().hex[:8]}"
         self.batch = batch
-        self._orders = [url, self.key, batch, bytes]
-        self._notes = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - as long as the ledger is
-        self._process: subprocess.Popen[str] | None = None
+        self._child = Child(__file__, "_write", [url, self.key, batch, bytes], "ledger")
 
     def __enter__(self) -> "Ledger":
-        if self._process:
-            raise RuntimeError("a Ledger runs once: make another")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=self._notes, text=True,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        assert self._process.stdin
-        with self._process.stdin as orders:  # not as arguments: the URL has a password
-            json.dump(self._orders, orders)
+        self._child.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
+        self._child.end()
 
     @property
     def acknowledged(self) -> int:
@@ -64,13 +51,7 @@ class Ledger:
 
     def wait(self, acknowledged: int, timeout: float = 30.0) -> None:
         """Until so many more writes are acknowledged; TimeoutError after `timeout` seconds."""
-        before, deadline = self.acknowledged, time.monotonic() + timeout
-        while self.acknowledged < before + acknowledged:
-            if self._process is None or self._process.poll() is not None:
-                raise RuntimeError("the ledger writes no more: has the server gone?")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.acknowledged - before} of {acknowledged} in {timeout} s")
-            time.sleep(0.005)
+        self._child.wait(lambda: self.acknowledged, acknowledged, "acknowledged", timeout)
 
     def audit(self, client: Any) -> "pd.DataFrame":
         """What became of the writes, in one row, read from the surviving server; after the block.
@@ -80,7 +61,7 @@ class Ledger:
         """
         import pandas as pd
 
-        if self._process is None or self._process.poll() is None:
+        if not self._child.ended:
             raise RuntimeError("the ledger is not closed: audit it after its block")
         sent, acknowledged = self._counts()
         found = {int(entry.split(":")[0]) for entry in map(_text, client.lrange(self.key, 0, -1))}
@@ -94,8 +75,7 @@ class Ledger:
 
     def _counts(self) -> tuple[int, int]:
         """Writes sent and acknowledged. A note is one byte for a batch sent, one for its answer."""
-        self._notes.flush()
-        half = self._notes.seek(0, 2)
+        half = len(self._child.said())
         return (half + 1) // 2 * self.batch, half // 2 * self.batch
 
 
@@ -120,7 +100,3 @@ def _write(url: str, key: str, batch: int, length: int) -> None:
             note.write(b"!")
             note.flush()
             number += batch
-
-
-if __name__ == "__main__":
-    _write(*json.load(sys.stdin))

@@ -6,12 +6,8 @@ however late the process came to it. This file is also what its process runs. It
 server: what fails is noted, and it goes on until its end.
 """
 
-import json
-import os
 import random
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +20,8 @@ from redis.retry import Retry
 
 if TYPE_CHECKING:
     import pandas as pd
+if __name__ != "<run_path>":  # its process runs without the package
+    from redis_lab.observe.child import Child
 
 LIMIT = 300.0  # seconds that it reads at most
 COLUMNS = ["at", "wait", "hit", "error"]
@@ -44,55 +42,34 @@ class Readers:
     ):  # fmt: skip
         if not pages or rate <= 0 or cost < 0 or workers < 1:
             raise ValueError("pages, and a rate and workers above 0; a cost of 0 or more")
-        self._orders = [url, dict(pages), rate, name, cost, workers, exponent, seed]
-        self._notes = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - as long as the readers are
-        self._process: subprocess.Popen[str] | None = None
+        orders = [url, dict(pages), rate, name, cost, workers, exponent, seed]
+        self._child = Child(__file__, "_read", orders, "readers' process")
 
     def __enter__(self) -> "Readers":
-        if self._process:
-            raise RuntimeError("Readers run once: make others")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=self._notes, text=True,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        assert self._process.stdin
-        with self._process.stdin as orders:  # not as arguments: the URL has a password
-            json.dump(self._orders, orders)
+        self._child.start()
         try:
             self.wait(1)
         except BaseException:
-            self.__exit__()
+            self._child.end()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
+        self._child.end()
 
     def wait(self, count: int, timeout: float = 45.0) -> None:
         """Until so many more were asked for; TimeoutError, or RuntimeError at its end."""
-        before, deadline = len(self._lines()), time.monotonic() + timeout
-        while (done := len(self._lines()) - before) < count:
-            if self._process is None or self._process.poll() is not None:
-                raise RuntimeError("the readers read no more")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{done} of {count} pages in {timeout:g} s")
-            time.sleep(0.01)
+        self._child.wait(lambda: len(self._child.lines()), count, "pages", timeout)
 
     def frame(self) -> "pd.DataFrame":
         """A row for each page asked for: at (unix seconds, when it was wanted), wait (seconds),
-        hit (True from the cache, False from the origin), error ("" if none)."""
+        hit (True from the cache, False from the origin), error ("" if none). A page that is not
+        answered yet has no row: during an outage the last ones are missing."""
         import pandas as pd
 
-        lines = self._lines()
+        lines = [line.split(" ") for line in self._child.lines()]
         rows = [(float(at), float(wait), hit == "h", error) for at, wait, hit, error in lines]
         return pd.DataFrame(rows, columns=COLUMNS).sort_values("at", ignore_index=True)
-
-    def _lines(self) -> list[list[str]]:
-        notes = self._notes.fileno()
-        text = os.pread(notes, os.fstat(notes).st_size, 0)  # its process writes at the file's place
-        return [line.split(" ") for line in text.decode().split("\n")[:-1]]
 
 
 def suffered(pages: "pd.DataFrame", at: Sequence[float], within: float = 0.05) -> "pd.DataFrame":
@@ -165,7 +142,3 @@ def _read(
     threads = 16
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(reader, range(threads)))
-
-
-if __name__ == "__main__":
-    _read(*json.load(sys.stdin))

@@ -6,12 +6,8 @@ process runs. It ends with the server.
 """
 
 import contextlib
-import json
-import os
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping
@@ -23,6 +19,8 @@ from redis.retry import Retry
 
 if TYPE_CHECKING:
     import pandas as pd
+if __name__ != "<run_path>":  # its process runs without the package
+    from redis_lab.observe.child import Child
 
 LIMIT = 60.0  # seconds that it writes at most
 OUTCOMES = {"A": "acknowledged", "R": "refused", "U": "unconfirmed"}
@@ -48,44 +46,27 @@ class Writer:
             raise ValueError(f"above 0, copies 0 or more: not {batch!r}, {rate!r}, {copies!r}")
         self.key = key or f"writer:{uuid.uuid4().hex[:8]}"
         self.batch = batch
-        self._orders = [url, self.key, batch, copies, rate]
-        self._notes = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - as long as the writer is
-        self._process: subprocess.Popen[str] | None = None
+        orders = [url, self.key, batch, copies, rate]
+        self._child = Child(__file__, "_write", orders, "writer")
 
     def __enter__(self) -> "Writer":
-        if self._process:
-            raise RuntimeError("a Writer runs once: make another")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=self._notes, text=True,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        assert self._process.stdin
-        with self._process.stdin as orders:  # not as arguments: the URL has a password
-            json.dump(self._orders, orders)
+        self._child.start()
         try:
             self.wait(1)
         except BaseException:
-            self.__exit__()
+            self._child.end()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
+        self._child.end()
 
     def wait(self, count: int, outcome: str = "acknowledged", timeout: float = 45.0) -> None:
         """Until so many more writes are acknowledged (or refused, or unconfirmed).
 
         TimeoutError after `timeout` seconds; RuntimeError if it writes no more.
         """
-        before, deadline = self.count(outcome), time.monotonic() + timeout
-        while (done := self.count(outcome) - before) < count:
-            if self._process is None or self._process.poll() is not None:
-                raise RuntimeError("the writer writes no more: has the server gone?")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{done} of {count} {outcome} in {timeout:g} s")
-            time.sleep(0.01)
+        self._child.wait(lambda: self.count(outcome), count, outcome, timeout)
 
     def count(self, outcome: str = "acknowledged") -> int:
         """How many writes had this outcome so far."""
@@ -107,7 +88,7 @@ class Writer:
         """
         import pandas as pd
 
-        if self._process is None or self._process.poll() is None:
+        if not self._child.ended:
             raise RuntimeError("the writer is not closed: audit it after its block")
         told = "".join(letters for _, letters in self._batches())
         found = set(map(int, client.lrange(self.key, 0, -1)))
@@ -117,10 +98,7 @@ class Writer:
 
     def _batches(self) -> list[tuple[float, str]]:
         """When each pipeline was answered, and a letter for each of its writes."""
-        notes = self._notes.fileno()
-        text = os.pread(notes, os.fstat(notes).st_size, 0)  # its process writes at the file's place
-        lines = text.decode().split("\n")[:-1]  # the last may be half a line
-        fields = (line.split(" ") for line in lines)
+        fields = (line.split(" ") for line in self._child.lines())
         return [(float(at), told * self.batch if len(told) == 1 else told) for at, told in fields]
 
 
@@ -173,7 +151,3 @@ def _letters(replies: list[Any], copies: int) -> str:
         have = replies.pop()
         fine = "A" if isinstance(have, int) and have >= copies else "U"
     return "".join("R" if isinstance(reply, Exception) else fine for reply in replies)
-
-
-if __name__ == "__main__":
-    _write(*json.load(sys.stdin))
