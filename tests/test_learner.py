@@ -121,6 +121,18 @@ def test_stop_is_a_verdict(monkeypatch):
     assert "you stopped the check" in repr(rl.check(TICKET, print))
 
 
+def test_a_server_that_lacks_what_the_exercise_needs_is_named(monkeypatch):
+    """An older server is a verdict that says so, and no attempt of the learner's."""
+
+    def too_old(exercise, answer):
+        raise rl.LabUnavailable("no redis-server ≥ 99 found")
+
+    monkeypatch.setattr(learner, "judge", too_old)
+    told = rl.check(TICKET, print)
+    assert not told and "it was not judged: no redis-server ≥ 99 found" in repr(told)
+    assert record.of(TICKET)["attempts"] == 0
+
+
 def _attempt(times):
     for _ in range(times):
         with record.exercise(TICKET) as fields:

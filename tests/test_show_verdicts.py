@@ -53,3 +53,10 @@ def test_refuses_what_it_can_not_draw():
         show.verdicts(TABLE.head(0), title="")
     with pytest.raises(ValueError, match="wanted"):
         show.verdicts(TABLE, title="", wanted=WANTED.head(1))
+
+
+def test_a_folded_head_has_room():
+    """A line break in a head raises the top of the figure by one line."""
+    folded = TABLE.rename(columns={"least": "least\nof all"})
+    flat, taller = (show.verdicts(each, title="").get_ylim()[1] for each in (TABLE, folded))
+    assert taller == pytest.approx(flat - 0.6) and flat == pytest.approx(-1.2)

@@ -8,6 +8,7 @@ from typing import Any
 from redis_lab.course import exercise as exercises
 from redis_lab.course import record
 from redis_lab.course.exercise import Exercise, Verdict, judge
+from redis_lab.errors import LabUnavailable
 
 GREEN, RED = "#009E73", "#D55E00"
 CODE = "white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace);margin:4px 0"
@@ -42,14 +43,16 @@ class Checked(Shown):
 def check(exercise_id: str, answer: Any) -> Checked:
     """Judge an answer by what it does on a real server, which is started for it.
 
-    answer: the function itself. Raises ValueError for an unknown id, LabUnavailable where the
-    exercise's servers can't be had.
+    answer: the function itself. On a server that lacks what the exercise needs it says so, and
+    nothing is counted as tried. Raises ValueError for an unknown id.
     """
     exercise = exercises.find(exercise_id)
     try:
         verdict = judge(exercise, answer)
     except KeyboardInterrupt:
         return Checked(Verdict(exercise, (), "you stopped the check"))
+    except LabUnavailable as error:
+        return Checked(Verdict(exercise, (), f"it was not judged: {error}"))
     with _recorded(exercise_id) as fields:
         fields["attempts"] += 1
         if verdict.passed and not fields["passed"]:

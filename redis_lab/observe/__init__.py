@@ -11,6 +11,7 @@ from redis_lab.observe.heartbeat import Heartbeat, heartbeat
 from redis_lab.observe.keyspace import encodings, memory
 from redis_lab.observe.ledger import Ledger
 from redis_lab.observe.notary import Notary
+from redis_lab.observe.pairs import Pairs
 from redis_lab.observe.probe import Gap, Probe, longest_gap
 from redis_lab.observe.readers import Readers, suffered
 from redis_lab.observe.recorder import Recorder
@@ -25,9 +26,10 @@ from redis_lab.observe.traffic import traffic, zipf
 from redis_lab.observe.writer import Writer, growth
 
 __all__ = [
-    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Probe", "Readers", "Recorder", "Rule",
-    "ShardProbe", "Suspicions", "Trace", "Writer", "alarms", "attempts", "bench", "benchmark",
-    "certificates", "crew", "deliveries", "distance", "elections", "encodings", "growth",
-    "heartbeat", "held", "info", "latency", "longest_gap", "memory", "permitted", "rates",
-    "replication", "slots", "slowlog", "suffered", "trace", "traffic", "zipf",
+    "Bystander", "Gap", "Heartbeat", "Ledger", "Notary", "Pairs", "Probe", "Readers",
+    "Recorder", "Rule", "ShardProbe", "Suspicions", "Trace", "Writer", "alarms", "attempts",
+    "bench", "benchmark", "certificates", "crew", "deliveries", "distance", "elections",
+    "encodings", "growth", "heartbeat", "held", "info", "latency", "longest_gap", "memory",
+    "permitted", "rates", "replication", "slots", "slowlog", "suffered", "trace", "traffic",
+    "zipf",
 ]  # fmt: skip

@@ -21,22 +21,25 @@ def verdicts(
 ) -> Axes:
     """A cell for each row and column that says one of two words; dark where it should not.
 
-    table: True and False. wanted: what would be right, a value for each row, or a table like the
-    other; without it nothing is wrong. words: for False and True. title: the finding. Raises
-    ValueError for an empty table, or a `wanted` that has not its rows.
+    table: True and False; a line break folds a long head. wanted: what would be right, a value for
+    each row, or a table like the other; without it nothing is wrong. words: for False and True.
+    title: the finding. Raises ValueError for an empty table, or a `wanted` that has not its rows.
     """
     said = table.astype(bool)
     if said.empty:
         raise ValueError("table: one row and one column or more")
     right = _right(said, wanted)
-    rows = [str(name) for name in said.index]
+    rows, heads = [str(name) for name in said.index], [str(name) for name in said.columns]
+    above = 0.6 + 0.6 * max(head.count("\n") + 1 for head in heads)
     with style():
         margin = 0.35 + max(map(text_width, rows))
-        ax = ax or figure(title, margin=margin, lines=1.25 * (len(rows) + 1.2), least=2.2)
+        ax = ax or figure(title, margin=margin, lines=1.25 * (len(rows) + above), least=2.2)
         ax.set_xlim(0, len(said.columns))
-        ax.set_ylim(len(rows), -1.2)
-        for across, head in enumerate(said.columns):
-            ax.text(across + 0.5, -0.15, str(head), ha="center", va="bottom", weight="bold")
+        ax.set_ylim(len(rows), -above)
+        for across, head in enumerate(heads):
+            ax.text(
+                across + 0.5, -0.15, head, ha="center", va="bottom", weight="bold", linespacing=1.1
+            )
             for down in range(len(rows)):
                 passes = bool(said.iat[down, across])
                 shade = PALE[passes] if right[down, across] else ERROR

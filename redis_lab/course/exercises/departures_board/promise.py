@@ -1,0 +1,234 @@
+"""A booking is promised when a failover can't take it back, and not before."""
+
+NOTEBOOK = "90"
+TITLE = "Promise what stays"
+SHAPE = "sentinel"
+CONFIG = {"appendonly": "yes"}
+SECONDS = 60.0
+HINTS = (
+    "`board.book` returns when one server has the booking. Who tells you that a second one has it?",
+    "`WAIT 1 300` counts the replicas that have all that *this connection* wrote. `board.client` "
+    "may give you another connection, and after a failover another server.",
+    "So write something small yourself, in the slot of the bookings, and `WAIT` in the same "
+    "pipeline: what replicas have of a server, they have in order. On a Cluster "
+    "`board.client.get_redis_connection(board.client.get_node_from_key(key))` is the client of "
+    "the node that has a key.",
+    "Between the booking and your `WAIT` the server may have been replaced by one that never heard "
+    'of it. Look once more: `board.bookings.events(f"{flight}/{seat}")`.',
+)
+WHY = (
+    "An acknowledgement of one server is a promise of one machine. The order of replication makes "
+    "a small write after the booking a witness for it; that it is still there afterwards, on the "
+    "server that was asked, makes it a promise of two. What could not be confirmed is told as an "
+    "error, and the caller asks again with the same request."
+)
+
+
+def stub(board, session, flight, seat, request):
+    """board.book(), but a booking is returned only if a replica has it; else a redis error."""
+
+
+def solution(board, session, flight, seat, request):
+    import redis
+
+    booking = board.book(session, flight, seat, request)
+    client, mark = board.client, f"{{{board.name}}}:mark"
+    if isinstance(client, redis.RedisCluster):
+        client = client.get_redis_connection(client.get_node_from_key(mark))
+    copies = client.pipeline(transaction=False).set(mark, request, ex=60).wait(1, 300).execute()[1]
+    if not copies:
+        raise redis.ConnectionError("no replica has confirmed the booking")
+    events = board.bookings.events(f"{flight}/{seat}")
+    if not events or events[0].data["request"] != request:
+        raise redis.ConnectionError("the booking was lost in a failover")
+    return booking
+
+
+def wrong_as_it_was(board, session, flight, seat, request):
+    """no replica had it"""
+    return board.book(session, flight, seat, request)
+
+
+def wrong_counts_and_goes_on(board, session, flight, seat, request):
+    """no replica had it"""
+    import redis
+
+    booking = board.book(session, flight, seat, request)
+    client, mark = board.client, f"{{{board.name}}}:mark"
+    if isinstance(client, redis.RedisCluster):
+        client = client.get_redis_connection(client.get_node_from_key(mark))
+    client.pipeline(transaction=False).set(mark, request, ex=60).wait(1, 300).execute()
+    return booking
+
+
+def wrong_does_not_look_again(board, session, flight, seat, request):
+    """replaced in between"""
+    import redis
+
+    booking = board.book(session, flight, seat, request)
+    client, mark = board.client, f"{{{board.name}}}:mark"
+    if isinstance(client, redis.RedisCluster):
+        client = client.get_redis_connection(client.get_node_from_key(mark))
+    copies = client.pipeline(transaction=False).set(mark, request, ex=60).wait(1, 300).execute()[1]
+    if not copies:
+        raise redis.ConnectionError("no replica has confirmed the booking")
+    return booking
+
+
+def wrong_waits_on_any_connection(board, session, flight, seat, request):
+    """replaced in between"""
+    import redis
+
+    booking = board.book(session, flight, seat, request)
+    client = board.client
+    if isinstance(client, redis.RedisCluster):
+        client = client.get_redis_connection(client.get_node_from_key(f"{{{board.name}}}:mark"))
+    if not client.wait(1, 300):
+        raise redis.ConnectionError("no replica has confirmed the booking")
+    return booking
+
+
+def wrong_never_sells(board, session, flight, seat, request):
+    """it gave no booking"""
+    import redis
+
+    board.book(session, flight, seat, request)
+    raise redis.ConnectionError("who knows")
+
+
+def wrong_asks_under_another_name(board, session, flight, seat, request):
+    """the same request"""
+    import uuid
+
+    return solution(board, session, flight, seat, f"{request}-{uuid.uuid4()}")
+
+
+def wrong_swallows_the_refusal(board, session, flight, seat, request):
+    """SeatTaken"""
+    from redis_lab.board import SeatTaken
+
+    try:
+        return solution(board, session, flight, seat, request)
+    except SeatTaken:
+        return None
+
+
+FLIGHT = "UA1545"
+
+
+def check(trial):
+    import contextlib
+
+    import redis_lab as rl
+    from redis_lab.board import Board
+    from redis_lab.course.answers import Refused
+    from redis_lab.course.game_day import GameDay
+    from redis_lab.course.game_faults import FAULTS, deafen, replaced
+
+    lab, fault = trial.lab, "replicas fall behind, the primary dies"
+
+    def board_of(client, kind=Board):
+        return kind(client, "EWR", lambda airport, day: [{"id": FLIGHT}])
+
+    def told(board, session, seat, request):
+        """The booking, or the exception that it raised."""
+        try:
+            return trial.call(board, session, FLIGHT, seat, request)
+        except Refused as refusal:
+            return refusal
+
+    board = board_of(trial.client())
+    ann, bob = board.login("ann"), board.login("bob")
+    first = told(board, ann, "1A", "r1")
+    trial.require(
+        hasattr(first, "request"),
+        "with all servers up, it sells the seat",
+        f"all is well, and it gave no booking: {first}",
+    )
+    again = told(board, ann, "1A", "r1")
+    trial.require(
+        again == first,
+        "the same request is the same booking",
+        f"the same request came again, as after a lost reply, and was answered by {again}",
+    )
+    other = told(board, bob, "1A", "r2")
+    trial.require(
+        "SeatTaken" in str(other),
+        "another's is SeatTaken",
+        f"somebody else wanted the seat; SeatTaken was expected, and it gave {other}",
+    )
+    old = lab.primary
+    deafen(lab, old)
+    alone = told(board, ann, "2A", "r3")
+    trial.require(
+        not hasattr(alone, "request"),
+        "no replica hears of it: it raises",
+        "the primary's links to its replicas were cut, no replica had it, and it was promised",
+    )
+    lab.kill(old)
+    replaced(lab, old)
+    lab.restart(old)
+    lab.wait_healthy(30)
+
+    old = lab.primary
+    deafen(lab, old)
+
+    class Struck(Board):
+        def book(self, *args):
+            booking = super().book(*args)
+            lab.kill(old)
+            replaced(lab, old)
+            return booking
+
+    board = board_of(trial.client(), Struck)
+    gone = told(board, board.login("ann"), "3A", "r4")
+    trial.require(
+        not hasattr(gone, "request"),
+        "its server dies with it: it raises",
+        "the booking was made, no replica knew of it, and the server was replaced in between: it "
+        "was promised, and is nowhere",
+    )
+    lab.restart(old)
+    lab.wait_healthy(30)
+    board = board_of(trial.client())
+    ann = board.login("ann")
+    kept = told(board, ann, "3A", "r4")
+    trial.expect(
+        getattr(kept, "request", "") == "r4",
+        "asked again, it sells",
+        f"the servers are whole again, the same request came again, and it gave {kept}",
+    )
+
+    class Careful(Board):
+        def book(self, session, flight, seat, request):
+            return trial._answer(_Plain(self), session, flight, seat, request)
+
+    class _Plain:
+        """The board as the answer gets it: its book() is the one of the package."""
+
+        def __init__(self, board):
+            self.board = board
+
+        def __getattr__(self, name):
+            return getattr(self.board, name)
+
+        def book(self, *args):
+            return Board.book(self.board, *args)
+
+    def day(lab):
+        played = GameDay(
+            lab, Careful, seed=7, client={"socket_timeout": 1.0}, faults={fault: FAULTS[fault]}
+        )
+        return played.run().bill()
+
+    for shape in ("sentinel", "cluster"):
+        with contextlib.ExitStack() as stack:
+            where = lab
+            if shape == "cluster":
+                where = stack.enter_context(rl.cluster(config={"appendonly": "yes"}))
+            bill = day(where)
+            trial.expect(
+                bill["lost"] == 0 and bill["promised"] > 50,
+                f"a game day on a {shape}: nothing promised is lost",
+                f"on a {shape}, of {bill['promised']:.0f} promised {bill['lost']:.0f} are lost",
+            )
