@@ -1,11 +1,14 @@
 """The capstone's game day: the load, the faults in a hidden order, and a bill that is true."""
 
+import random
+from types import SimpleNamespace
+
 import pytest
 
 import redis_lab as rl
 from redis_lab.board import Board
 from redis_lab.course.game_day import AIRPORTS, GameDay
-from redis_lab.course.game_faults import FAULTS
+from redis_lab.course.game_faults import FAULTS, behind
 
 BEHIND, ORPHANED = "replicas fall behind, the primary dies", "a projector is killed at work"
 
@@ -45,3 +48,11 @@ def test_a_seed_is_an_order():
         orders = [tuple(GameDay(lab, seed=seed).order) for seed in (1, 1, 2, 3, 4)]
     assert orders[0] == orders[1] and len(set(orders)) > 1
     assert all(sorted(order) == sorted(FAULTS) for order in orders)
+
+
+def test_desks_that_stand_still_do_not_keep_the_replicas_deaf():
+    """After ten times down_after without its primary a replica is no candidate, ever after."""
+    with rl.sentinel(config={"appendonly": "yes"}) as lab:
+        old, chance = lab.primary, random.Random(1)
+        behind(SimpleNamespace(lab=lab, chance=chance, desks=[SimpleNamespace(calls=0)]))
+        assert lab.primary != old and {node.name for node in lab.replicas} >= {old.name}

@@ -53,6 +53,17 @@ def test_a_mended_program_does_no_harm(r):
         assert (calls(r, "evalsha"), calls(r, "hgetall")) == before
 
 
+def test_what_the_archive_does_not_read_waits_in_the_server(r):
+    """More than the buffers on the way take, which are some twenty megabytes in a container."""
+
+    def waiting():
+        return sum(int(each["omem"]) for each in r.client_list() if each["name"] == "archive")
+
+    with Office(r, "archive"):
+        wait_until(lambda: "" if waiting() > 30e6 else f"{waiting()} bytes", 10, "it waits")
+    gone(r)
+
+
 def test_one_that_is_killed_comes_back(r):
     """CLIENT KILL is no cure, in this office as in others."""
     with Office(r, "report"):

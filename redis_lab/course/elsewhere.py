@@ -29,7 +29,7 @@ EXTRA = {"json", "search", "bloom", "timeseries"}
 # Chance, a clock, or the server's account of itself: no two servers answer alike, nor one twice.
 _ITS_OWN = re.compile(
     r"CLIENT|INFO|LATENCY|MEMORY|OBJECT (FREQ|IDLE)|SLOWLOG|\S*RAND\S*|SPOP|TIME$|ROLE|CONFIG GET"
-    r"|P?TTL|XPENDING|XINFO|ACL (LOG|GETUSER|LIST|DRYRUN)"
+    r"|P?TTL|PEXPIRETIME|XPENDING|XINFO|ACL (LOG|GETUSER|LIST|DRYRUN)"
 )
 _UNORDERED = re.compile(r"SMEMBERS|SINTER |SUNION |SDIFF |KEYS|HGETALL|HKEYS|HVALS|SCAN|FUNCTION")
 _BLOCKS = re.compile(r"B[LRZ]\w+ |XREAD.* BLOCK |WAIT|SUBSCRIBE|MONITOR|[PS]SUBSCRIBE|SHUTDOWN")

@@ -26,9 +26,10 @@ from redis_lab.lab.waiting import wait_until
 from redis_lab.observe import Probe, Recorder
 
 AIRPORTS = ("EWR", "JFK", "LGA")
-LOOK, SELL = 0.05, 0.05  # seconds from one call of a screen, or of a desk, to the next
+LOOK, SELL = 0.1, 0.05  # seconds from one call of a screen, or of a desk, to the next
 AGAIN = 40  # a desk's every second call asks for the seat that it sold so many seats ago
 CALM = 20  # calls of each desk before, between and after faults
+BACKLOG = 100  # late calls of a desk
 
 
 class Desk:
@@ -113,13 +114,15 @@ class GameDay:
         self._waiting = Recorder(self._behind, every=0.2, limit=240)
 
     def run(self) -> "GameDay":
-        """All faults, each after a calm; then wait until the projectors have done everything."""
+        """All faults, each after a calm, the first after three; then the projectors do the rest."""
         url = (self.lab.sentinels or self.lab.data_nodes)[0].url
         with self.complaints, Crew(url, AIRPORTS, ("A", "B")) as self.crew:
             with ExitStack() as load:
                 for probe in (*self._looks, *self._sales):
                     load.enter_context(probe)
                 load.enter_context(self._waiting)
+                self._opened = time.monotonic()
+                self.calm(2 * CALM)
                 for name in self.order:
                     self.calm()
                     began = time.time()
@@ -132,8 +135,12 @@ class GameDay:
     # for the faults
 
     def calm(self, calls: int = CALM) -> None:
-        """Until each desk has had so many more calls."""
-        wanted = [desk.calls + calls for desk in self.desks]
+        """Until each desk has made up for the calls it is late with, and had so many more.
+
+        More than BACKLOG late ones are not waited for: such a desk is too slow for its rate.
+        """
+        due = int((time.monotonic() - self._opened) / SELL)
+        wanted = [min(max(desk.calls, due), desk.calls + BACKLOG) + calls for desk in self.desks]
 
         def missing() -> str:
             left = sum(max(0, n - desk.calls) for n, desk in zip(wanted, self.desks, strict=True))

@@ -1,6 +1,7 @@
 """The faults of a game day: each strikes, waits for what must follow, and mends."""
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from redis_lab.errors import LabUnavailable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from redis_lab.course.game_day import GameDay
 
 PATIENCE = 30.0
+DEAF = 4.0  # a replica that has heard nothing for 10 s (ten times down_after) is not promoted
 
 
 def killed(day: "GameDay") -> None:
@@ -35,7 +37,7 @@ def behind(day: "GameDay") -> None:
     """The replicas of a primary lose their link to it, the desks go on; then the primary dies."""
     victim = day.chance.choice(day.lab.primaries)
     deafen(day.lab, victim)
-    day.calm(8)
+    _sell_on(day, 8)
     day.lab.kill(victim)
     replaced(day.lab, victim)
     _mend(day, victim)
@@ -80,6 +82,18 @@ def replaced(lab: Topology, victim: Node) -> None:
         return "no primary"
 
     wait_until(still, PATIENCE, f"{victim.name} is replaced")
+
+
+def _sell_on(day: "GameDay", calls: int) -> None:
+    """Until each desk has had so many more calls, however late it is with them, or DEAF is over."""
+    wanted = [desk.calls + calls for desk in day.desks]
+    deadline = time.monotonic() + DEAF
+
+    def missing() -> str:
+        there = all(desk.calls >= n for n, desk in zip(wanted, day.desks, strict=True))
+        return "" if there or time.monotonic() > deadline else "the desks are at it"
+
+    wait_until(missing, PATIENCE, "calls")
 
 
 def _mend(day: "GameDay", victim: Node) -> None:

@@ -149,7 +149,7 @@ def archive(line: Open, told: set[str]) -> Turns:
     """Asks for much, and does not read the answers."""
     mine = line()
     mine.ask("SET", "year:2012", "x" * 1_000_000)
-    for _ in range(20):
+    for _ in range(60):  # more than all buffers on the way take, also those of a container
         mine.send("GET", "year:2012")
     while True:
         yield 60.0

@@ -17,7 +17,7 @@ WHY = (
 
 
 def stub(r, password):
-    """Make the user board, who logs in with this password and can do his work, nothing else."""
+    """Make the user board, which logs in with this password and can do its work, nothing else."""
 
 
 def solution(r, password):
@@ -68,7 +68,7 @@ def wrong_categories(r, password):
 
 
 def wrong_all_of_scripting(r, password):
-    """scripts of his own"""
+    """scripts of its own"""
     work = "+hgetall +zrange +@scripting +hset +zadd +publish +subscribe"
     rules = ["reset", "on", f">{password}", "~board:*", "&board:*", *work.split()]
     r.execute_command("ACL SETUSER", "board", *rules)
@@ -128,7 +128,7 @@ ATTACKS = {
     ),
     "learn the names of all keys": ("SCAN 0", "RANDOMKEY", "DBSIZE"),
     "listen to payments": ("SUBSCRIBE payments", "PUBLISH payments x", "PSUBSCRIBE *"),
-    "run scripts of his own": (
+    "run scripts of its own": (
         "EVAL 'return 1' 0", "EVAL \"return redis.call('GET', 'payment:1')\" 0", "SCRIPT FLUSH",
         "FUNCTION DELETE other", "FUNCTION DUMP",
     ),
@@ -182,18 +182,18 @@ def check(trial):
     trial.run("second-word")
     trial.require(
         logs_in("second-word"),
-        "he logs in with the password",
-        "board can't log in with the password that was asked for: is he on?",
+        "it logs in with the password",
+        "board can't log in with the password that was asked for: is it on?",
     )
     trial.require(
         not logs_in("no-word"),
         "and with no other",
-        "he logs in with any password: that is nopass",
+        "it logs in with any password: that is nopass",
     )
     trial.expect(
         not logs_in("sesame") and not logs_in("first-word"),
         "a user of that name who was there before is gone",
-        "there was a board with another password and other rights, and he still logs in with the "
+        "there was a board with another password and other rights, and it still logs in with the "
         "password of whoever was here before: rules add up",
     )
     client = lab.client(username="board", password="second-word")
@@ -210,8 +210,8 @@ def check(trial):
     failed = others[~others.passed]
     trial.require(
         failed.empty,
-        "the rest of his work passes",
-        f"this is his work, and it was refused: {', '.join(failed.index)}",
+        "the rest of its work passes",
+        f"this is its work, and it was refused: {', '.join(failed.index)}",
     )
     agree = told.passed.tolist() == told.dryrun.tolist()
     for what, commands in ATTACKS.items():
@@ -220,21 +220,21 @@ def check(trial):
         agree = agree and tried.passed.tolist() == tried.dryrun.tolist()
         trial.expect(
             not through,
-            f"he can't {what}",
-            f"he can {what}: {len(through)} of {len(tried)} tries passed, {', '.join(through[:3])}",
+            f"it can't {what}",
+            f"it can {what}: {len(through)} of {len(tried)} tries passed, {', '.join(through[:3])}",
         )
     asked = {text: r.execute_command("ACL DRYRUN", "board", *text.split()) for text in ASKED}
     passed = [text for text, said in asked.items() if said in ("OK", True)]
     trial.expect(
         not passed,
         "nor harm everybody",
-        f"ACL DRYRUN says that he may {', '.join(passed)}",
+        f"ACL DRYRUN says that it may {', '.join(passed)}",
     )
     more = sorted(permitted(r, "board") - NEEDED - CONNECTING)
     trial.expect(
         not more,
         "and runs no other command",
-        f"none of his work needs it, and he may run {', '.join(more[:4])}"
+        f"none of its work needs it, and it may run {', '.join(more[:4])}"
         + (f" and {len(more) - 4} others" if more[4:] else ""),
     )
     if called.passed:

@@ -142,13 +142,13 @@ def check(trial):
     trial.expect(
         lua <= found.get("gates", set()),
         "what was refused inside a script counts",
-        f"of gates it says {sorted(found.get('gates', ()))}; he was refused {sorted(lua)} inside a "
+        f"of gates it says {sorted(found.get('gates', ()))}; it was refused {sorted(lua)} inside a "
         "function or a transaction, which is as bad",
     )
     trial.expect(
         found.get("screens") == wanted["screens"],
         "commands and channels alike",
-        f"of screens it says {sorted(found.get('screens', ()))}, and he was refused a command and "
+        f"of screens it says {sorted(found.get('screens', ()))}, and it was refused a command and "
         f"a channel, {sorted(wanted['screens'])}: commands, keys and channels are all rights",
     )
     told = len(found.get("desks", ()))

@@ -52,7 +52,7 @@ def wrong_old_one_stays(r, user, deploy):
 
 
 def wrong_resets_the_user(r, user, deploy):
-    """his rules are others"""
+    """its rules are others"""
     new = r.acl_genpass()
     r.execute_command("ACL SETUSER", user, f">{new}")
     deploy(new)
@@ -152,7 +152,7 @@ class Instances:
 
     def deploy(self, new):
         self.told.append(new)
-        self.open_to_all |= self.works("a word that nobody gave him")
+        self.open_to_all |= self.works("a word that nobody gave it")
         self.log_in("before anybody had the new one")
         for number in range(len(self.words)):
             if number == self.fails_after:
@@ -206,7 +206,7 @@ def check(trial):
     now = r.acl_getuser("desks")
     trial.require(
         "on" in now["flags"],
-        "he stays on",
+        "it stays on",
         "the user was switched off: acl_setuser does so unless it is told enabled=True",
     )
     trial.require(
@@ -233,7 +233,7 @@ def check(trial):
     kept = {name: before[name] for name in ("commands", "keys", "channels", "selectors")}
     found = {name: now[name] for name in kept}
     trial.expect(
-        found == kept, "his rules stay", f"his rules are others now: {found}, and were {kept}"
+        found == kept, "its rules stay", f"its rules are others now: {found}, and were {kept}"
     )
     trial.run("desks", fleet.deploy)
     trial.expect(

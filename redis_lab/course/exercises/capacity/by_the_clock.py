@@ -89,9 +89,10 @@ def wrong_starts_again(call, rate, count, clock, sleep):
 def check(trial):
     def play(label, rate, count, slow):
         """One load on a clock that costs no time. slow: seconds of some calls, by number."""
-        now, starts = [1000.0], []
+        now, starts, looks = [1000.0], [], []
 
         def clock():
+            looks.append(now[0])
             now[0] += 1e-6  # whoever looks at it again and again must get somewhere
             return now[0]
 
@@ -119,6 +120,11 @@ def check(trial):
             if starts
             else f"{label}: call() was never called",
         )
+        trial.require(
+            bool(looks),
+            "it tells the time by clock()",
+            f"{label}: clock() was never asked; this load must live by the clock that it is given",
+        )
         began = [start - starts[0] for start in starts]
         early = next((n for n in range(count) if began[n] < begins[n] - 0.0009), None)
         trial.require(
@@ -140,14 +146,16 @@ def check(trial):
             and len(said) == count
             and all(isinstance(wait, int | float) for wait in said),
             "it answers a wait for each call",
-            f"{label}: {count} numbers were expected, and it answered {said!r:.80}",
+            f"{label}: a list of {count} numbers was expected, and it answered {said!r:.80}",
         )
         off = max(range(count), key=lambda n: abs(said[n] - right[n]))
+        thousands = abs(said[off] / 1000 - right[off]) < 0.02 and said[off] > 0.1
+        why = "seconds were asked for" if thousands else "a wait counts from when it was due"
         trial.require(
             abs(said[off] - right[off]) < 0.02,
             "a wait counts from when the call was due",
             f"{label}: call {off} was answered {right[off]:.3f} s after its time, and it reports "
-            f"{said[off]:.3f}: a wait counts from when it was due",
+            f"{said[off]:.3f}: {why}",
         )
 
     play("a calm server", 100, 200, {})

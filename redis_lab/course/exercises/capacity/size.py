@@ -122,7 +122,7 @@ def check(trial):
         if stored < 100 and said < 0.5 * truth:
             reason = "the letters are the smaller part: a key has headers, an entry, places"
         elif stored < 100 and said < truth:
-            reason = "MEMORY USAGE of a key leaves out its places in the server's own tables"
+            reason = "MEMORY USAGE of a key leaves out most of its share in the server's own tables"
         elif said < truth:
             both = "keys and of what expires" if expires else "keys"
             reason = f"is everything in it, the empty server and the tables of the {both}?"

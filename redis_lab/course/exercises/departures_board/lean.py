@@ -21,7 +21,10 @@ WHY = (
 
 
 def stub(board, session, flight, seat, request, pay):
-    """Sell the seat in three trips at most: the Booking, or LoggedOut or SeatTaken."""
+    """Sell the seat in three trips at most: the Booking, or LoggedOut or SeatTaken.
+
+    pay: called with the Booking; for a request that it knows, it charges nothing.
+    """
 
 
 def solution(board, session, flight, seat, request, pay):

@@ -1,17 +1,22 @@
-"""Catch every command of a while in the slow log, and leave the server as it was found."""
+"""Catch every command of a while, and leave the server as it was found, slow log and all."""
 
 NOTEBOOK = "70"
 TITLE = "Leave no trace"
 HINTS = (
-    "`slowlog-log-slower-than` 0 logs everything. Note what it was: `config_get` gives text.",
-    "`slowlog-max-len` is 128: of 1,000 commands you would see the last ones. Make room first.",
-    "Don't `RESET`: entries have an `id` that only rises. Which is the last one before you begin?",
-    "`try: wait() finally:` sets both back, whatever happens in `wait`. Read the log before you "
-    "make it short again.",
+    "The slow log can keep everything for a while. But 900 of your entries stay in it, and "
+    "at its old length it drops the oldest with the next slow command: those that it had.",
+    "`MONITOR` needs no setting: `with r.monitor() as seen:`. What others run while `wait()` does "
+    "lies in its socket, and can be read afterwards.",
+    '`seen.next_command()["command"]` is the next one, and waits if there is none. Which one is '
+    "the last? One that you send yourself, such as an `r.echo` of some word.",
+    "Read until you meet that word, and leave it out. `with` ends `MONITOR` also if `wait` raises.",
 )
+# What opens a connection; the check's own may do so meanwhile.
+GREETING = ("hello", "auth", "client", "select", "ping", "role", "info")
 WHY = (
-    "A threshold of 0 that somebody forgot costs every command a little, and a RESET takes away "
-    "the evidence of the night: whoever looks for a fault should not leave another."
+    "A threshold of 0 that somebody forgot costs every command a little, and a slow log filled "
+    "with your catch has lost the evidence of the night. MONITOR costs more, and is over with its "
+    "connection: so it is for a while that ends, as here."
 )
 
 
@@ -24,18 +29,53 @@ def stub(r, wait):
 
 
 def solution(r, wait):
+    found, last = [], "that was all"
+    with r.monitor() as seen:
+        wait()
+        r.echo(last)
+        while last not in (text := seen.next_command()["command"]):
+            found.append(text)
+    return found
+
+
+def wrong_slow_log(r, wait):
+    """a catch of 900"""
     names = ("slowlog-log-slower-than", "slowlog-max-len")
     before = r.config_get(*names)
     known = max((entry["id"] for entry in r.slowlog_get(1)), default=-1)
     try:
         r.config_set("slowlog-max-len", 5000, "slowlog-log-slower-than", 0)
         wait()
-        r.config_set("slowlog-log-slower-than", -1)
         found = [entry for entry in r.slowlog_get(5000) if entry["id"] > known]
     finally:
         r.config_set(*(word for name in names for word in (name, before[name])))
     texts = [entry["command"].decode() for entry in reversed(found)]
     return [text for text in texts if not text.startswith(("CONFIG", "SLOWLOG"))]
+
+
+def wrong_own_words(r, wait):
+    """nobody but you"""
+    found = []
+    with r.monitor() as seen:
+        wait()
+        r.echo("that was all")
+        while not found or "that was all" not in found[-1]:
+            found.append(seen.next_command()["command"])
+    return found
+
+
+def wrong_swallows(r, wait):
+    """heard nothing of it"""
+    found, last = [], "that was all"
+    with r.monitor() as seen:
+        try:
+            wait()
+        except Exception:
+            return found
+        r.echo(last)
+        while last not in (text := seen.next_command()["command"]):
+            found.append(text)
+    return found
 
 
 def wrong_leaves_it(r, wait):
@@ -150,15 +190,28 @@ def check(trial):
         "all that ran meanwhile, oldest first",
         f"while wait() ran, {wanted} ran, and it gave {said!r:.120}",
     )
-    settings("the settings are as they were", "afterwards")
-    kept = [entry["command"].decode() for entry in r.slowlog_get(5000)]
-    night = [f"GET night:{number}" for number in range(5)]
+    strange = [each for each in said if each.split()[0].lower() not in {*GREETING, "get"}]
     trial.expect(
-        set(night) <= set(kept),
-        "the slow log still has what it had",
-        f"the night's entries are gone: {len(set(night) & set(kept))} of 5 are left. They were "
-        "somebody's evidence",
+        not strange,
+        "only what others ran",
+        f"it told of {strange[:2]}, which nobody but you ran",
     )
+    settings("the settings are as they were", "afterwards")
+    night = {f"GET night:{number}" for number in range(5)}
+
+    def evidence(ran):
+        r.config_set("slowlog-log-slower-than", 0)  # something slow: now the log is shortened
+        r.get("morning")
+        r.config_set("slowlog-log-slower-than", 700_000)
+        kept = night & {entry["command"].decode() for entry in r.slowlog_get(5000)}
+        trial.expect(
+            kept == night,
+            "the slow log still has what it had",
+            f"the night's entries are gone: {len(kept)} of 5 are left in the slow log after a "
+            f"catch of {ran} commands and the next slow one. They were somebody's evidence",
+        )
+
+    evidence(3)
     many = [each for each in told(900) if each.startswith("GET ")]
     trial.expect(
         len(many) == 900,
@@ -166,6 +219,7 @@ def check(trial):
         f"of 900 commands it told of {len(many)}: the log has room for {before[names[1]]}",
     )
     settings("the settings are as they were", "afterwards")
+    evidence(900)
 
     class Interrupted(Exception):
         pass

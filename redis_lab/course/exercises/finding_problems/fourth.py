@@ -7,7 +7,7 @@ HINTS = (
     "Everything is in two commands: `r.client_list()` tells of a reader, a leak and a `MONITOR`, "
     "`r.info('errorstats')` of errors.",
     "What a server has counted since its start may be long over, and a pool may be large and well. "
-    "Look twice, a third of a second apart, and compare.",
+    "Look twice, half a second or more apart, and compare.",
     "`omem` is what waits to be read; `tot-mem` has also what is being sent in, and that is "
     "nobody's fault. `MONITOR` has an `O` in `flags`.",
     "Who makes the errors? `failed_calls` in `info('commandstats')` grows for one command, and "
@@ -38,7 +38,7 @@ def solution(r):
         failed = {name[8:]: each.get("failed_calls", 0) for name, each in stats}
         return r.client_list(), failed
 
-    (one, before), _, (two, after) = look(), time.sleep(0.4), look()
+    (one, before), _, (two, after) = look(), time.sleep(0.8), look()
     were, are = (Counter(each["name"] for each in clients) for clients in (one, two))
     grown = {name for name, count in after.items() if count > before.get(name, 0) + 2}
     for each in two:
@@ -104,7 +104,7 @@ def check(trial):
     r.hset("yesterday", "a", 1)
     for _ in range(20):
         with contextlib.suppress(redis.ResponseError):
-            r.incr("yesterday")  # errors that are long over
+            r.get("yesterday")  # errors that are long over, of a command that all use
     r.config_set("slowlog-log-slower-than", 2_000_000)  # none of the four belongs there
     r.slowlog_reset()
     names = random.sample(["AA", "B6", "DL", "EV", "MQ", "UA", "US", "WN"], 4)

@@ -39,7 +39,7 @@ def solution(samples):
 
 
 def wrong_every_sample(samples):
-    """for one bad sample"""
+    """only one sample was bad"""
     woken, awake = [], False
     for now, late in samples:
         if late > 5 and not awake:
@@ -76,7 +76,7 @@ def wrong_unknown_is_good(samples):
 
 
 def wrong_no_way_back(samples):
-    """woken twice"""
+    """woken again"""
     woken, bad_since, awake = [], None, False
     for now, late in samples:
         if late <= 5:
@@ -146,8 +146,8 @@ def check(trial):
     trial.expect(
         said == [13.0],
         "after three bad seconds",
-        "bad from 10 s to 30 s: somebody is woken at 13.0 s, and it said 10.0: woken for one bad "
-        "sample, or for a mean that one sample makes",
+        "bad from 10 s to 30 s: somebody is woken at 13.0 s, and it said 10.0: at that moment "
+        "only one sample was bad",
     )
     said = ask(day((10, 5), (2, 90), (10, 5), (0.5, 100), (10, 0)))
     trial.expect(
@@ -167,7 +167,7 @@ def check(trial):
         said == [8.0],
         "what comes back within five seconds is the same alarm",
         f"bad, good for 2 s, bad, good for 4 s, bad: one night, one alarm at 8.0 s; it said "
-        f"{said!r:.80}: woken twice for the same thing",
+        f"{said!r:.80}{': woken again for the same thing' if len(said or []) > 1 else ''}",
     )
     said = ask(day((5, 0), (6, 30), (9, 0), (6, 30), (9, 0)))
     trial.expect(

@@ -81,6 +81,20 @@ def wrong_no_reset(before, after, percent):
     return min(enough, default=None)
 
 
+def wrong_reset_by_the_total(before, after, percent):
+    """that bucket has fallen"""
+
+    def upto(counts, bucket):
+        return max((count for at, count in counts.items() if at <= bucket), default=0)
+
+    if max(before.values(), default=0) > max(after.values(), default=0):
+        before = {}
+    lately = {bucket: count - upto(before, bucket) for bucket, count in sorted(after.items())}
+    calls = max(lately.values(), default=0)
+    enough = [bucket for bucket, count in lately.items() if count >= percent / 100 * calls > 0]
+    return min(enough, default=None)
+
+
 def wrong_never_none(before, after, percent):
     """nothing ran"""
 
@@ -153,6 +167,13 @@ def check(trial):
         "also if there were more since than before",
         "50 calls of 66 µs, then CONFIG RESETSTAT and 500 of 2 µs: the total has grown, yet "
         f"nothing is wrong; it answered {said!r}",
+    )
+    said = ask(histogram([2] * 100), histogram([2] * 50 + [4] * 10 + [66] * 60), 40)
+    trial.expect(
+        said == 2,
+        "and if only one bucket shows it",
+        "100 calls of up to 2 µs, then CONFIG RESETSTAT and 120 calls, 50 of them up to 2 µs: the "
+        f"total has grown, that bucket has fallen; it answered {said!r} for 40 %",
     )
     chance = random.Random(72)
     buckets = [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]

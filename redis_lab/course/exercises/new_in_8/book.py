@@ -28,7 +28,7 @@ def solution(r, flight, count, seats):
 
 
 def wrong_both_bounds(r, flight, count, seats):
-    """could not be given back"""
+    """one could not be given back"""
     return r.increx(
         f"sold:{flight}", byint=count, lbound=0, ubound=seats, ex=86400, enx=True
     )[1]  # fmt: skip
@@ -138,8 +138,9 @@ def check(trial):
         trial.expect(
             told == -1 and r.get(key) == str(sold - 1),
             "and returns work as ever",
-            f"{sold} sold, {seats} seats: a seat could not be given back, it answered {told}, "
-            f"{key} is {r.get(key)}",
+            f"{sold} were sold, the plane has {seats} now, and "
+            + ("one could not be given back" if told == 0 else "one was given back")
+            + f": it answered {told}, {key} is {r.get(key)}",
         )
     r.set(key, 1, ex=1000)
     told = trial.run("UA1545", -2, 100)
@@ -173,7 +174,7 @@ def check(trial):
     trial.expect(
         number == 1 and not cost.indivisible,
         "one command, no script",
-        f"the server ran {number} commands: {', '.join(sorted(cost.commands))}"
-        if number != 1
-        else "it is a script, and one new command does the same",
+        "it is a script, and one new command does the same"
+        if cost.commands["eval"] + cost.commands["evalsha"]
+        else f"the server ran {number} commands: {', '.join(sorted(cost.commands))}",
     )

@@ -137,7 +137,11 @@ def check(trial):
     )
     kept = old.get("gate:UA1545"), old.hgetall("desk:C70"), old.exists("flight:0", "flight:49")
     wanted = "C70", new.hgetall("desk:C70"), 2
-    trial.require(kept == wanted, "strings and hashes are there", f"there are {kept}, not {wanted}")
+    trial.require(
+        kept == wanted,
+        "strings and hashes are there",
+        f"old has for gate:UA1545, desk:C70 and of flight:0 and flight:49 {kept}, not {wanted}",
+    )
     queue, standby = old.lrange("queue:desk", 0, -1), old.smembers("standby:UA1545")
     older = "eve" in queue or "fay" in standby
     trial.expect(

@@ -98,6 +98,32 @@ def wrong_copies(source, target, prefix):
     return moved
 
 
+def wrong_hundred_and_one(source, target, prefix):
+    """101 keys in one call"""
+    import contextlib
+
+    import redis
+
+    keys = sorted(set(source.scan_iter(f"{prefix}*", count=1000)))
+    for at in range(0, len(keys), 101):
+        with contextlib.suppress(redis.ResponseError):
+            _move(source, target, keys[at : at + 101])
+    return len(keys) - source.exists(*keys)
+
+
+def wrong_all_at_once(source, target, prefix):
+    """one transaction"""
+    host, port, user, password = target
+    keys = sorted(set(source.scan_iter(f"{prefix}*", count=1000)))
+    login = "AUTH2", user, password
+    with source.pipeline() as pipe:
+        for at in range(0, len(keys), 100):
+            some = keys[at : at + 100]
+            pipe.execute_command("MIGRATE", host, port, "", 0, 5_000, *login, "KEYS", *some)
+        pipe.execute(raise_on_error=False)
+    return len(keys) - source.exists(*keys)
+
+
 def wrong_count(source, target, prefix):
     """says that it moved"""
     import redis
@@ -114,6 +140,14 @@ def wrong_count(source, target, prefix):
 
 def check(trial):
     import re
+
+    def keys(call):
+        """Of how many keys: the log keeps 31 arguments, and says how many more there were."""
+        more = re.search(r"\((\d+) more arguments\)", " ".join(call))
+        upper = [word.upper() for word in call]
+        if not more or "KEYS" not in upper:
+            return 1
+        return int(more[1]) + 31 - upper.index("KEYS") - 1
 
     source = trial.client()
     node = trial.lab.nodes[1]
@@ -132,19 +166,25 @@ def check(trial):
     trial.r.config_set("slowlog-log-slower-than", 0)
     trial.r.config_set("slowlog-max-len", 10_000)
     trial.r.slowlog_reset()
+    trial.r.config_resetstat()
 
     target = (*node.internal_address, login["username"], login["password"])
     told = trial.call(source, target, "bag:EWR:")
     trial.r.config_set("slowlog-log-slower-than", -1)
-    calls = [str(each["command"]) for each in trial.r.slowlog_get(10_000)]
-    more = [
-        re.search(r"\((\d+) more arguments\)", call) for call in calls if "MIGRATE" in call.upper()
-    ]
-    longest = max((int(found[1]) + 31 for found in more if found), default=0)
+    calls = [each["command"].decode().split(" ") for each in trial.r.slowlog_get(10_000)]
+    longest = max((keys(call) for call in calls if call[0].upper() == "MIGRATE"), default=0)
     trial.require(
-        longest <= 116,
+        longest <= 100,
         "no call has more than 100 keys",
-        f"MIGRATE was sent {longest - 10} keys in one call: both servers stand still meanwhile",
+        f"MIGRATE was sent {longest} keys in one call: both servers stand still meanwhile",
+    )
+    spent = {name: each["usec"] for name, each in trial.r.info("commandstats").items()}
+    moving = spent.get("cmdstat_migrate", 0)
+    trial.require(
+        not moving
+        or all(spent.get(f"cmdstat_{one}", 0) < moving for one in ("exec", "eval", "evalsha")),
+        "and others get their turn between two calls",
+        "the calls were one transaction or one script: everybody waits until the last is done",
     )
     found = [there.get(key) for key in busy]
     trial.require(

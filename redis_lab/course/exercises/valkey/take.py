@@ -15,6 +15,9 @@ WHY = (
 )
 
 
+ATOMIC = {"exec", "eval", "evalsha", "fcall", "rename", "renamenx"}
+
+
 def stub(r, key):
     """The value of key, which is gone afterwards; None if there is none. In one step."""
 
@@ -44,6 +47,12 @@ def wrong_two_steps(r, key):
         value = r.get(key)
         r.delete(key)
         return value
+
+
+def wrong_a_pipeline(r, key):
+    """isn't a transaction"""
+    value, _ = r.pipeline(transaction=False).get(key).delete(key).execute()
+    return value
 
 
 def wrong_script_else(r, key):
@@ -127,3 +136,15 @@ def check(trial):
                 f"with {name}: A7 was set meanwhile; it gave {said!r:.20}, and A7 is lost, and "
                 "nobody has seen it",
             )
+    for number, name in enumerate(rights):
+        r.set("gate:UA1545", "C121")
+        r.config_resetstat()
+        taken(number, "in one step")
+        ran = {each.removeprefix("cmdstat_") for each in r.info("commandstats")}
+        loose = "get" in ran and ran & {"del", "unlink"} and not ran & ATOMIC
+        trial.require(
+            not loose,
+            "in one step",
+            f"with {name}: GET and DEL came in one parcel, but a parcel isn't a transaction: the "
+            "server may serve another taker between them",
+        )
