@@ -6,7 +6,7 @@ import pytest
 import redis_lab
 from redis_lab.course import catalogue
 from redis_lab.course.catalogue import BadNotebook, can_run, notebooks
-from redis_lab.course.readme import refreshed
+from redis_lab.course.readme import figure, refreshed
 from redis_lab.errors import LabUnavailable
 from redis_lab.lab.servers import Server
 
@@ -147,7 +147,9 @@ def test_notebooks_are_found_in_a_wheel_and_a_checkout_and_nowhere_else(tmp_path
 
 def test_the_table_in_the_readme_is_fresh():
     """What the README says of the notebooks is what they say themselves."""
-    text = (Path(redis_lab.__file__).parent.parent / "README.md").read_text()
+    root = Path(redis_lab.__file__).parent.parent
+    text = (root / "README.md").read_text()
     assert refreshed(text) == text, "make docs"
+    assert (root / ".github" / "failover.png").read_bytes() == figure(), "make docs"
     with pytest.raises(ValueError, match="catalogue"):
         refreshed("no markers")
