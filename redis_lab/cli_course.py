@@ -68,6 +68,8 @@ def reset(number: Annotated[str, typer.Argument(metavar="NN")]) -> None:
     """Restore one notebook in work; what you made of it goes to work/backups."""
     from redis_lab.course import work
 
+    if not (_work() / work.MEMORY).exists():
+        raise ValueError(f"there is no copy of the course in {_work()}; redis-lab lab makes one")
     kept = work.reset(_work(), number)
     typer.echo(f"{_work()}: notebook {number} is as it was shipped")
     if kept:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import redis_lab
 from redis_lab.cli import app
 from redis_lab.course import catalogue
+from redis_lab.course.work import update
 from redis_lab.lab import guard
 from redis_lab.lab.waiting import wait_until
 
@@ -445,7 +446,10 @@ def test_progress_is_a_table_with_a_sum(place):
 
 def test_reset_restores_one_notebook_and_keeps_the_learners(place):
     """The notebook is as shipped; what it was goes to backups, and the place is told."""
-    assert place.run("reset", "01").returncode == 0
+    nowhere = place.run("reset", "01")
+    assert nowhere.returncode == 2 and "redis-lab lab makes one" in nowhere.err
+    assert not (place.folder / "work").exists()
+    update(place.folder / "work")
     mine = place.folder / "work" / "01_strings_and_counters.ipynb"
     shipped = mine.read_bytes()
     mine.write_text("mine")

@@ -1,14 +1,21 @@
 """The capstone's game day: the load, the faults in a hidden order, and a bill that is true."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 import redis_lab as rl
 from redis_lab.board import Board
+from redis_lab.course import game_faults
 from redis_lab.course.game_day import AIRPORTS, GameDay
 from redis_lab.course.game_faults import FAULTS, behind
+from redis_lab.course.game_report import lost, page
+from redis_lab.lab.waiting import wait_until
 
 BEHIND, ORPHANED = "replicas fall behind, the primary dies", "a projector is killed at work"
 
@@ -32,6 +39,9 @@ def test_what_the_replicas_had_not_heard_is_on_the_bill(shape):
         }
         assert list(day.marks(named=False).values()) == ["1", "2"]
         assert day.complaints.count > 0
+        gone = lost(day)
+        assert len(gone) == bill["lost"] and set(gone.during) <= {BEHIND, ORPHANED, "a calm"}
+        assert page(day).axes
 
 
 def test_a_quiet_day_costs_nothing():
@@ -56,3 +66,45 @@ def test_desks_that_stand_still_do_not_keep_the_replicas_deaf():
         old, chance = lab.primary, random.Random(1)
         behind(SimpleNamespace(lab=lab, chance=chance, desks=[SimpleNamespace(calls=0)]))
         assert lab.primary != old and {node.name for node in lab.replicas} >= {old.name}
+
+
+def test_who_calls_it_wrongly_hears_so_at_once():
+    """A lab that can't fail over, and a page of a day that has not ended."""
+    with rl.standalone() as lab, pytest.raises(ValueError, match="not standalone"):
+        GameDay(lab, seed=1)
+    with rl.sentinel() as lab, pytest.raises(ValueError, match="to its end"):
+        page(GameDay(lab, seed=1))
+
+
+def test_a_fault_that_is_broken_off_leaves_a_whole_lab(monkeypatch):
+    """Interrupted while it waits for the new primary, it wakes the frozen one all the same."""
+    with rl.sentinel() as lab:
+        day = GameDay(lab, seed=1)
+        monkeypatch.setattr(game_faults, "replaced", Mock(side_effect=KeyboardInterrupt))
+        for name in ("a primary is frozen", "a primary is killed"):
+            with pytest.raises(KeyboardInterrupt):
+                FAULTS[name](day)
+        assert all(node.state == "up" for node in lab.nodes)
+
+
+def test_a_stopped_projector_does_not_outlive_its_parent():
+    """Its parent dies while it is stopped: it can't see that, and is ended."""
+    with rl.sentinel() as lab:
+        code = (
+            "import os, signal, sys; from redis_lab.course.game_crew import Crew;"
+            "crew = Crew(sys.argv[1], ['EWR'], ['A']).__enter__(); process = crew._processes['A'];"
+            "process.send_signal(signal.SIGSTOP); print(process.pid, flush=True);"
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code, lab.sentinels[0].url], capture_output=True, text=True
+        )
+        child = int(run.stdout)
+        wait_until(lambda: "" if _gone(child) else "it is there", 10, "the projector has ended")
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

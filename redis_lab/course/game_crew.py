@@ -3,8 +3,10 @@
 This file is also what such a process runs. It ends when its parent does.
 """
 
+import ctypes
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from redis_lab.board import Board, projector
 from redis_lab.patterns import StreamWorker
 
 PATIENCE = 20.0
+_PR_SET_PDEATHSIG = 1
 
 
 class Crew:
@@ -71,6 +74,11 @@ class Crew:
                 raise TimeoutError(f"projector {name} had nothing in its hands in {PATIENCE:g} s")
             time.sleep(0.005)
 
+    def ended(self) -> str:
+        """The projectors that run no more: ", without A" or "", for a message."""
+        names = [name for name, process in self._processes.items() if process.poll() is not None]
+        return f", without {' and '.join(names)}" if names else ""
+
     def worker(self, board: Board) -> StreamWorker:
         """One that only looks on: for pending() and lag()."""
         return projector(board, "nobody")
@@ -95,13 +103,28 @@ def _work(url: str, airports: Sequence[str], name: str) -> None:
     client = rl.attach(url).client()
     boards = [Board(client, airport, lambda airport, day: []) for airport in airports]
     for worker in [projector(board, name) for board in boards]:
-        threading.Thread(target=worker.run, args=(stop,), daemon=True).start()
+        threading.Thread(target=_follow, args=(worker, stop), daemon=True).start()
     sys.stdout.write("follows\n")
     sys.stdout.flush()
     sys.stdin.read()
     stop.set()
 
 
+def _follow(worker: StreamWorker, stop: threading.Event) -> None:
+    """A projector that can't go on is one that has ended: the process, not a thread of it."""
+    try:
+        worker.run(stop)
+    except BaseException:
+        os._exit(1)
+
+
+def _end_with_parent() -> None:
+    """Also while we are stopped, and can't see that stdin has ended. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    _end_with_parent()
     logging.disable()
     _work(*json.loads(sys.stdin.readline()))

@@ -96,7 +96,9 @@ class GameDay:
         faults: Mapping[str, Callable[["GameDay"], None]] = FAULTS,
         patience: float = 0.5,
     ):
-        self.lab, self.patience = lab, patience
+        if lab.shape not in ("sentinel", "cluster"):
+            raise ValueError(f"lab: a Sentinel group or a Cluster, not {lab.shape}")
+        self.lab, self.patience, self.ended = lab, patience, False
         self.chance = random.Random(seed)
         self.order = self.chance.sample(sorted(faults), len(faults))
         self._faults = faults
@@ -130,6 +132,7 @@ class GameDay:
                     self.happened.append((name, began, time.time()))
                 self.calm()
             wait_until(self._unfinished, 30, "the projectors have done everything")
+        self.ended = True
         return self
 
     # for the faults
@@ -167,7 +170,7 @@ class GameDay:
         """How many percent of the calls that were due were served, in steps of `every` seconds.
 
         Columns: at (unix seconds), looks_percent, bookings_percent, and waiting: bookings that no
-        projector had counted. For show.panels, with marks().
+        projector had counted, missing where nobody could ask. For show.panels, with marks().
         """
         looks, bookings = self.frame("looks"), self.frame("bookings")
         zero = min(looks.intended.min(), bookings.intended.min())
@@ -178,7 +181,7 @@ class GameDay:
         table = pd.DataFrame(served).reset_index(names="step")
         table.insert(0, "at", zero + table.pop("step") * every)
         known = self._waiting.frame()[["at", "waiting"]].dropna()
-        return pd.merge_asof(table, known, on="at", direction="nearest")
+        return pd.merge_asof(table, known, on="at", direction="nearest", tolerance=2 * every)
 
     def marks(self, named: bool = True) -> dict[float, str]:
         """When each fault struck (unix seconds): its name, or its number in the order."""
@@ -221,7 +224,7 @@ class GameDay:
 
     def _unfinished(self) -> str:
         left = self._behind()["waiting"]
-        return f"{left} bookings" if left else ""
+        return f"{left} bookings{self.crew.ended()}" if left else ""
 
     def _behind(self) -> dict[str, float]:
         workers = [self.crew.worker(board) for board in self.boards]

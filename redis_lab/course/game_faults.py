@@ -20,27 +20,35 @@ def killed(day: "GameDay") -> None:
     """A primary dies, and comes back as a replica."""
     victim = day.chance.choice(day.lab.primaries)
     day.lab.kill(victim)
-    replaced(day.lab, victim)
-    _mend(day, victim)
+    try:
+        replaced(day.lab, victim)
+    finally:
+        day.lab.restart(victim)
+    day.lab.wait_healthy(PATIENCE)
 
 
 def frozen(day: "GameDay") -> None:
     """A primary stands still until it is replaced, then goes on as if nothing had been."""
     victim = day.chance.choice(day.lab.primaries)
     day.lab.pause(victim)
-    replaced(day.lab, victim)
-    day.lab.resume(victim)
+    try:
+        replaced(day.lab, victim)
+    finally:
+        day.lab.resume(victim)
     day.lab.wait_healthy(PATIENCE)
 
 
 def behind(day: "GameDay") -> None:
     """The replicas of a primary lose their link to it, the desks go on; then the primary dies."""
     victim = day.chance.choice(day.lab.primaries)
-    deafen(day.lab, victim)
-    _sell_on(day, 8)
-    day.lab.kill(victim)
-    replaced(day.lab, victim)
-    _mend(day, victim)
+    try:
+        deafen(day.lab, victim)
+        _sell_on(day, 8)
+        day.lab.kill(victim)
+        replaced(day.lab, victim)
+    finally:
+        day.lab.restart(victim)
+    day.lab.wait_healthy(PATIENCE)
 
 
 def orphaned(day: "GameDay") -> None:
@@ -94,8 +102,3 @@ def _sell_on(day: "GameDay", calls: int) -> None:
         return "" if there or time.monotonic() > deadline else "the desks are at it"
 
     wait_until(missing, PATIENCE, "calls")
-
-
-def _mend(day: "GameDay", victim: Node) -> None:
-    day.lab.restart(victim)
-    day.lab.wait_healthy(PATIENCE)

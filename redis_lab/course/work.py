@@ -146,6 +146,8 @@ def jupyterlab(work: Path, port: int | None, browser: bool) -> tuple[list[str], 
     paths = [str(settings), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     ours = {
         "JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path),
+        # Which tabs are open is remembered here, beside the notebooks, for this copy alone.
+        "JUPYTERLAB_WORKSPACES_DIR": str(settings / "workspaces"),
         # The kernel called python3 is then this Python, not one that the user registered elsewhere.
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
