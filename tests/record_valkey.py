@@ -2,6 +2,8 @@
 
     python tests/record_valkey.py /path/to/valkey-server [NN …]        about ten minutes
 
+With another Valkey than the recorded one it takes all of them: a record is of one server.
+
 Two parts. The columns that notebook 82 measures, from a run of it with this Valkey. And which of
 the other notebooks (or those named) run from top to bottom with it, their hidden assertions
 included. Why one does not, a person has to find out: the words in WHY are such findings.
@@ -19,6 +21,7 @@ from nbclient.exceptions import CellExecutionError
 import redis_lab
 from redis_lab.course.catalogue import notebooks
 from redis_lab.course.execute import execute
+from redis_lab.lab.servers import chosen
 
 KEPT = Path(redis_lab.__file__).parent / "course" / "elsewhere.json"
 EXTRA = {"json", "search", "bloom", "timeseries", "vectorset"}
@@ -49,8 +52,15 @@ def whole(path: Path, server: str) -> bool:
 
 
 def main(server: str, numbers: list[str]) -> None:
-    """Both parts; what is already in the file and not asked for stays."""
+    """Both parts; what is already in the file, of this server, and not asked for stays."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    which = chosen(server, "0")
+    name = f"{which.name} {which.version}"
+    if kept.get("server", name) != name:
+        if numbers:
+            sys.exit(f"{KEPT} is the record of {kept['server']}, not of {name}: name no notebooks")
+        kept = {}
+    kept = {"server": name} | kept
     entries = [each for each in notebooks() if each.number[0] not in "89"]
     asked = [each for each in entries if not EXTRA & set(each.modules)]
     ran = kept.get("notebooks", {})

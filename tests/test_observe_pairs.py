@@ -1,5 +1,7 @@
 """Pairs: what two ways to do one thing take, counted on a real server."""
 
+from functools import partial
+
 import pytest
 
 import redis_lab as rl
@@ -68,3 +70,44 @@ def test_ways_that_answer_differently_are_refused(r):
     with pytest.raises(ValueError, match="the two ways answer differently"):
         pairs.beside("GET", "1.0", "SET", "-", lambda: r.set("e", 1), lambda: r.get("e"))
     assert pairs.taken == {}
+
+
+def test_the_lines_are_those_of_the_body(r):
+    """However the signature and the docstring are written; a text may begin at the margin."""
+
+    def wide(
+        first="f",
+        second="g",
+    ):
+        """A docstring with "quotes" and \ta tab,
+
+        indented, so that Python 3.13 changes it.
+        """
+        names = """
+first second
+"""
+
+        return r.exists(first, second, *names.split())
+
+    def decorated():
+        @partial
+        def inner():
+            return r.exists("f")
+
+        return inner()
+
+    def empty(name="f"): return r.exists(name)  # fmt: skip
+
+    pairs = Pairs(r, (7, 0))
+    for way, lines in [(wide, 4), (decorated, 4), (empty, 1)]:
+        pairs.beside("EXISTS", "1.0", "-", "-", way, lambda: r.exists("f"))
+        assert pairs.taken["EXISTS"].lines.tolist() == [lines, 1]
+
+
+def test_a_way_without_source_is_refused_before_anything_runs(r):
+    """No lines can be counted of a partial, a builtin or a class."""
+    pairs, ran = Pairs(r, (7, 0)), []
+    for way in (partial(r.incr, "h"), len, dict):
+        with pytest.raises(ValueError, match="has no source to count"):
+            pairs.beside("INCR", "1.0", "-", "-", lambda: ran.append(1), way)
+    assert ran == [] and pairs.taken == {}

@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
 
 from redis_lab.course.catalogue import notebooks
 from redis_lab.lab import Topology
@@ -31,7 +37,8 @@ _ITS_OWN = re.compile(
     r"CLIENT|INFO|LATENCY|MEMORY|OBJECT (FREQ|IDLE)|SLOWLOG|\S*RAND\S*|SPOP|TIME$|ROLE|CONFIG GET"
     r"|P?TTL|PEXPIRETIME|XPENDING|XINFO|ACL (LOG|GETUSER|LIST|DRYRUN)"
 )
-_UNORDERED = re.compile(r"SMEMBERS|SINTER |SUNION |SDIFF |KEYS|HGETALL|HKEYS|HVALS|SCAN|FUNCTION")
+_UNORDERED = re.compile(r"SMEMBERS|SINTER |SUNION |SDIFF |KEYS|HGETALL|HKEYS|HVALS|FUNCTION")
+_SCANS = re.compile(r"[HSZ]?SCAN ")
 _BLOCKS = re.compile(r"B[LRZ]\w+ |XREAD.* BLOCK |WAIT|SUBSCRIBE|MONITOR|[PS]SUBSCRIBE|SHUTDOWN")
 _REASONS = {
     "denied": r"NOPERM|no permissions|ACL failure",
@@ -65,12 +72,13 @@ def typed() -> pd.DataFrame:
 
 
 def replay(lab: Topology, commands: pd.DataFrame, rules: str = "") -> pd.DataFrame:
-    """Send them to a lab of this call's own: each notebook on an empty server, and a connection.
+    """Send them to this lab, which is flushed: each notebook to an empty server, by a connection.
 
     rules: of an ACL user as whom they are sent, such as "+@all -config"; else as everybody.
     Two columns, a row for each command: `refused` is "denied", "unknown", "cluster" or "", `said`
     the answer, without what no server says twice (then None). What Redis does not know how to do
-    without Python (a wrong key, a value that is missing) is no refusal.
+    without Python (a wrong key, a value that is missing) is no refusal. Raises ConnectionError or
+    TimeoutError where the server is lost, and at what follows one that hangs up, such as QUIT.
     """
     node, rows = lab.primary, []
     login: dict[str, Any] = {}
@@ -105,7 +113,8 @@ def complete(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """A table with a column for each server, and one for Valkey if it has none: the recorded one.
 
     Its head says so. name: under which it was recorded. With REDIS_LAB_RECORD, a file's path, the
-    column of a Valkey that is there is written down instead.
+    column of a Valkey that is there is written down instead. Raises ValueError, and writes nothing,
+    if the file is another server's.
     """
     live = [column for column in table if column.startswith("valkey")]
     if not live:
@@ -113,9 +122,12 @@ def complete(name: str, table: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([table, column], axis=1)
     if path := os.environ.get("REDIS_LAB_RECORD"):
         kept = Path(path)
-        before = json.loads(kept.read_text()) if kept.exists() else {"server": live[0]}
-        values = {row: _simple(value) for row, value in table[live[0]].dropna().items()}
-        kept.write_text(json.dumps(before | {name: values}, indent=1) + "\n")
+        before = json.loads(kept.read_text()) if kept.exists() else {}
+        server = before.get("server", live[0])
+        if server not in live:
+            raise ValueError(f"{kept} is the record of {server}, and here is {', '.join(live)}")
+        values = {row: _simple(value) for row, value in table[server].dropna().items()}
+        kept.write_text(json.dumps(before | {"server": server, name: values}, indent=1) + "\n")
     return table
 
 
@@ -134,8 +146,10 @@ def _ask(connection: Any, line: str) -> tuple[str, str | None]:
     try:
         connection.send_command(*_words(line))
         reply = connection.read_response()
-    except ResponseError as error:
+    except (ResponseError, AuthenticationError) as error:  # the latter is a ConnectionError, too
         reply = error
+    except (ConnectionError, TimeoutError):
+        raise
     except RedisError as error:
         connection.disconnect()
         reply = error
@@ -146,10 +160,15 @@ def _ask(connection: Any, line: str) -> tuple[str, str | None]:
     return refused, None if _ITS_OWN.match(line.upper()) else _plain(reply, line.upper())
 
 
-def _plain(reply: Any, line: str) -> str:
+def _plain(reply: Any, line: str) -> str | None:
     if isinstance(reply, RedisError):
         return f"error: {type(reply).__name__}"
-    if isinstance(reply, dict):
+    if _SCANS.match(line) and isinstance(reply, list):
+        cursor, page = reply
+        if cursor != b"0":  # what the first pages hold is chance
+            return None
+        reply = [sorted(page, key=str), cursor]
+    elif isinstance(reply, dict):
         reply = sorted(reply.items(), key=str)
     elif isinstance(reply, set) or (isinstance(reply, list) and _UNORDERED.match(line)):
         reply = sorted(reply, key=str)

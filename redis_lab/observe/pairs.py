@@ -1,5 +1,6 @@
 """Two ways to do one thing, side by side: what either takes in lines, commands, trips and bytes."""
 
+import ast
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -41,9 +42,11 @@ class Pairs:
 
         since: "8.4". replaces, lacks: words for the account. lua: the registered script of the
         older way, which is loaded first, and whose lines count. Lines are those of a function's
-        body, a lambda is one. Raises ValueError if the two don't answer the same.
+        body, a lambda is one. Raises ValueError if the two don't answer the same, and before any
+        of them runs for one whose source is not to be had.
         """
         ways = {"before": before} | ({"now": now} if self._version >= _numbers(since) else {})
+        lines = {when: _lines(way) for when, way in ways.items()}
         answers, rows = {}, {}
         for when, way in ways.items():
             ready()
@@ -52,8 +55,8 @@ class Pairs:
                 self._client.script_load(script)
             with trace(self._client) as seen:
                 answers[when] = way()
-            lines = _lines(way) + len(script.strip().splitlines())
-            rows[when] = [lines, seen.commands, seen.trips, seen.sent + seen.received]
+            long = lines[when] + len(script.strip().splitlines())
+            rows[when] = [long, seen.commands, seen.trips, seen.sent + seen.received]
         if len(answers) == 2 and answers["before"] != answers["now"]:
             raise ValueError(f"{name}: the two ways answer differently: {answers}")
         self.taken[name] = pd.DataFrame(rows, TOOK).T
@@ -85,8 +88,19 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _lines(way: Callable[[], Any]) -> int:
-    """Lines of a function's body, its docstring and blank lines left out."""
-    if way.__name__ == "<lambda>":
+    """Lines of a function's body from its first statement on, docstring and blank ones left out."""
+    if getattr(way, "__name__", "") == "<lambda>":
         return 1
-    body = inspect.getsource(way).replace(f'"""{way.__doc__}"""', "").splitlines()[1:]
-    return sum(bool(line.strip()) for line in body)
+    try:
+        source = inspect.getsource(inspect.unwrap(way).__code__)
+    except (AttributeError, OSError) as error:
+        raise ValueError(f"{way!r} has no source to count: take a function or a lambda") from error
+    if source[0].isspace():  # no dedent: a text of several lines may begin at the margin
+        source = f"if True:\n{source}"
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef)
+    function = next(each for each in ast.walk(ast.parse(source)) if isinstance(each, defined))
+    body = function.body[ast.get_docstring(function) is not None :]
+    if not body:
+        return 0
+    first = min(each.lineno for each in ast.walk(body[0]) if hasattr(each, "lineno"))
+    return sum(bool(line.strip()) for line in source.splitlines()[first - 1 : body[-1].end_lineno])
