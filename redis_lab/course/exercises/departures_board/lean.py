@@ -126,6 +126,22 @@ def wrong_knows_the_request_only(board, session, flight, seat, request, pay):
     return booking
 
 
+def wrong_knows_the_passenger_only(board, session, flight, seat, request, pay):
+    """under another name"""
+    from redis_lab import VersionConflict
+    from redis_lab.board import Booking, SeatTaken
+
+    booking = Booking(flight, seat, board.passenger(session), request)
+    place, details = f"{flight}/{seat}", {"user": booking.user, "request": request}
+    try:
+        board.bookings.append(place, "booked", details, expected_version=0)
+    except VersionConflict:
+        if board.bookings.events(place)[0].data["user"] != booking.user:
+            raise SeatTaken(f"{seat} of {flight} is taken") from None
+    pay(booking)
+    return booking
+
+
 FLIGHT = "UA1545"
 
 
@@ -166,8 +182,8 @@ def check(trial):
         and owner("1A") == [{"user": "ann", "request": "r1"}]
         and [each.request for each in charged] == ["r1"],
         "Ann has the seat, and is charged",
-        f"Ann wanted a free seat. The answer was {sold}, the event says {owner('1A')}, and charged "
-        f"were {charged}",
+        f"Ann wanted a free seat; the answer: {sold}. The seat's events are {owner('1A')}, and "
+        f"charged were {charged}",
     )
     trial.expect(
         gaps.trips <= 3, "in three trips or fewer", f"it took {gaps.trips} trips to sell a seat"
@@ -177,14 +193,14 @@ def check(trial):
     trial.expect(
         again == sold,
         "her request again is the same booking",
-        f"the same request came again, as after a lost reply, and was answered by {again}",
+        f"the same request came again, as after a lost reply; the answer: {again}",
     )
     del charged[:]
     other = asked(board, bob, "1A", "r2")
     trial.expect(
         "SeatTaken" in str(other) and len(owner("1A")) == 1,
         "another's is SeatTaken",
-        f"Bob wanted Ann's seat: SeatTaken was expected, and it gave {other}",
+        f"Bob wanted Ann's seat, and SeatTaken was expected; the answer: {other}",
     )
     trial.expect(
         not charged, "and costs nothing", f"Bob got no seat, and {charged[:1]} was charged to him"
@@ -198,7 +214,14 @@ def check(trial):
     trial.expect(
         "SeatTaken" in str(namesake),
         "a request of the same name is another's",
-        f"Bob's request happened to be of the same name as Ann's, and he was given {namesake}",
+        f"Bob's request happened to be of the same name as Ann's; the answer: {namesake}",
+    )
+    anew = asked(board, ann, "1A", "r3")
+    trial.expect(
+        "SeatTaken" in str(anew),
+        "her own seat under another request is SeatTaken",
+        "Ann asked for the seat that she has, under another name, as Board.book refuses it; the "
+        f"answer: {anew}",
     )
     for trips in (1, 2):
         seat = f"{trips}C"
@@ -213,7 +236,7 @@ def check(trial):
             len(buyers) == 1 and hasattr(late, "user") == (buyers == ["ann"]),
             "two at the same moment: one has it",
             f"Bob bought the seat at the same moment, after {trips} trips of Ann's: the events "
-            f"name {buyers}, and Ann was answered {late}",
+            f"name {buyers}, and Ann's answer: {late}",
         )
         trial.expect(
             hasattr(late, "user") or not charged,
@@ -236,12 +259,12 @@ def check(trial):
         trial.expect(
             getattr(back, "request", "") == request and requests == {request},
             "who died in the middle comes back, and pays",
-            f"the desk died {where}, and asked again: {back}, and Ann was "
+            f"the desk died {where}, and asked again; the answer: {back}; and Ann was "
             f"{'charged ' + str(requests) if requests else 'never charged'}",
         )
     nobody = asked(made()[0], "no-such-session", "9A", "r9")
     trial.expect(
         "LoggedOut" in str(nobody) and not owner("9A"),
         "who is not logged in gets LoggedOut",
-        f"the session was unknown, and it gave {nobody}",
+        f"the session was unknown; the answer: {nobody}",
     )

@@ -303,7 +303,7 @@ def check(trial):
     trial.expect(
         rushed is None,
         "it has asked too often: it shows the last",
-        f"the screen had asked more often than it may, and got {rushed}",
+        f"the screen had asked more often than it may, and is dark: {rushed}",
     )
     peace("for a screen that had asked too often")
     asked.clear()

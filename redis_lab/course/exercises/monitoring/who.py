@@ -98,7 +98,9 @@ def check(trial):
             one.sendall(f"{auth}{named}{then}PING\r\n".encode())
             told = b""
             while b"PONG" not in told.upper():
-                told += one.recv(4096)
+                if not (more := one.recv(4096)):
+                    raise ConnectionError(f"the server closed a connection after {told!r:.80}")
+                told += more
 
         for name in ("board", "board", "board", "", ""):
             connect(name)

@@ -100,6 +100,16 @@ def wrong_rounded(new, old):
             old.pexpire(key, new.pttl(key))
 
 
+def wrong_moves(new, old):
+    """a copy, not a move"""
+    for key in new.scan_iter():
+        old.delete(key)
+        _copy(new, old, key)
+        if new.pttl(key) > 0:
+            old.pexpire(key, new.pttl(key))
+        new.delete(key)
+
+
 def wrong_tidies(new, old):
     """only old had"""
     for key in [*old.scan_iter()]:
@@ -128,15 +138,22 @@ def check(trial):
     old.sadd("standby:UA1545", "fay")
     old.set("note:night", "belt 2 is slow")
     old.acl_setuser("default", categories=[], commands=["-restore"])
+    before = new.dbsize(), new.hgetall("desk:C70")
 
     trial.call(new, old)
+    after = new.dbsize(), new.hgetall("desk:C70")
+    trial.require(
+        after == before,
+        "new is as it was",
+        f"new had (keys, desk:C70) {before}, and has {after}: a copy, not a move",
+    )
     trial.expect(
         old.get("note:night") == "belt 2 is slow",
         "what only old has stays",
         "note:night, which only old had, is gone",
     )
     kept = old.get("gate:UA1545"), old.hgetall("desk:C70"), old.exists("flight:0", "flight:49")
-    wanted = "C70", new.hgetall("desk:C70"), 2
+    wanted = "C70", before[1], 2
     trial.require(
         kept == wanted,
         "strings and hashes are there",

@@ -115,16 +115,21 @@ def check(trial):
 
     def restart(node, server=None):
         """As it is, but a replica that comes back has to wait a moment before it can copy."""
-        node = lab.node(node) if isinstance(node, str) else node
+        node, user = lab.node(node) if isinstance(node, str) else node, ""
         if node in lab.data_nodes:
             others = [each for each in lab.data_nodes if each is not node]
             order.append((node, node.role, sum(map(in_sync, others))))
             if node.role == "replica":
                 primary, user = lab.primary, f"{PEER}{node.name}"
                 primary.tell("ACL", "SETUSER", user, "off")
+        try:
+            really(node, server)
+        finally:
+            if user:
+                primary.tell("ACL", "SETUSER", user, "off")  # restart() has let it in
+                primary.tell("CLIENT", "KILL", "USER", user)
                 timers.append(threading.Timer(0.7, let_in, (primary, user)))
                 timers[-1].start()
-        really(node, server)
 
     lab.restart = restart
     client = lab.client(socket_timeout=10)
